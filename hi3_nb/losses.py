@@ -21,10 +21,11 @@ DISTANCES = ('huber', 'l1', 'l2', 'psnr')
 
 def distance(a:torch.Tensor, b:torch.Tensor, # (B, ..., H, W)
              kind:str='huber',
-             mask:torch.Tensor|None=None # broadcastable, 1 where pixels count
+             mask:torch.Tensor|None=None, # broadcastable, 1 where pixels count
+             floor:float=50. # dB: where the distance psnr levels off
             )->torch.Tensor: # scalar
     "Mean distance between images, over the surviving pixels only where there is a mask."
-    if kind == 'psnr': return -psnr(a, b, mask).mean() / 10
+    if kind == 'psnr': return F.softplus(floor - psnr(a, b, mask)).mean() / 10
     e = dict(l1=F.l1_loss, l2=F.mse_loss, huber=lambda p, q, reduction: F.smooth_l1_loss(p, q, beta=.5, reduction=reduction))[kind](a, b, reduction='none')
     return e.mean() if mask is None else (e * mask).sum() / mask.expand_as(e).sum().clamp(min=1)
 
@@ -59,9 +60,9 @@ class LossConfig:
         if self.secret == 0: raise ValueError('loss.secret: 0; nothing would be hidden')
 
 # %% ../nbs/05_losses.ipynb #c013
-def loss_terms(out:Outputs, cover:torch.Tensor, secrets:torch.Tensor, c:LossConfig, judges=None)->dict[str, torch.Tensor]:
-    "The terms of the total loss, not yet weighted. `judges`: the discriminators of marked images and of recovered secrets."
-    terms = dict(marked=distance(out.marked, cover, c.distance),
+def loss_terms(out:Outputs, cover:torch.Tensor, secrets:torch.Tensor, c:LossConfig, judges=None, target:float=0.)->dict[str, torch.Tensor]:
+    "The terms of the total loss, not yet weighted. `judges`: the discriminators of marked images and of recovered secrets; `target`: the marked PSNR asked for, in dB."
+    terms = dict(marked=distance(out.marked, cover, c.distance, floor=target or 40.),
                  secret=distance(out.recovered, secrets, c.distance, None if out.mask is None else out.mask[:, None]))
     if c.cover: terms['cover'] = distance(out.recovered_cover, cover, c.distance, out.mask)
     # PSNR has no meaning for a residual that is not confined to [0, 1]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'NetworkConfig', 'conv', 'ResBlock', 'res_blocks', 'LatticeIn', 'LatticeOut', 'Encoder', 'Decoder', 'UNet',
-           'Outputs', 'HI3', 'PatchGAN', 'parameters', 'flops', 'save_model', 'weights_path', 'about_weights',
-           'load_state', 'load_model']
+           'initialise', 'Outputs', 'HI3', 'PatchGAN', 'parameters', 'flops', 'save_model', 'weights_path',
+           'about_weights', 'load_state', 'load_model']
 
 # %% ../nbs/02_networks.ipynb #c003
 import json
@@ -75,13 +75,13 @@ class LatticeIn(nn.Module):
 
 # %% ../nbs/02_networks.ipynb #c011
 class LatticeOut(nn.Module):
-    "Writes the lowest k x k cosine coefficients of each 8x8 block. (B, width, H/8, W/8) -> (B, 3, H, W), RGB in [0, 1] units."
-    def __init__(self, k, width):
+    "Writes the lowest k x k cosine coefficients of each 8x8 block. (B, width, H/8, W/8) -> (B, 3, H, W), amplified residual."
+    def __init__(self, k, width, amplification):
         super().__init__()
-        self.k, self.mix = k, nn.Conv2d(width, 3*k*k, 1)
+        self.k, self.gain, self.mix = k, 8 * amplification, nn.Conv2d(width, 3*k*k, 1) # about 8 levels at first
     def forward(self, h):
         with torch.autocast(h.device.type, enabled=False):
-            c = F.conv2d(h.float(), self.mix.weight, self.mix.bias) * 8
+            c = F.conv2d(h.float(), self.mix.weight, self.mix.bias) * self.gain
             c = c.unflatten(1, (3, self.k, self.k)).permute(0, 1, 4, 5, 2, 3)
             c = F.pad(c, (0, 8 - self.k, 0, 8 - self.k)).flatten(-2)
             return (to_rgb(block_idct(c)) - 128) / 255
@@ -119,7 +119,7 @@ class Decoder(nn.Module):
         self.up = nn.ModuleList(nn.Sequential(conv(b, a*4, 1), nn.PixelShuffle(2)) for a, b in zip(w, w[1:]))
         self.head = nn.Sequential(nn.SiLU(), conv(w[0], channels * c.stem**2), nn.PixelShuffle(c.stem))
         self.level = c.strides.index(8) if lattice else None
-        self.lattice = LatticeOut(c.lattice, w[self.level]) if lattice else None
+        self.lattice = LatticeOut(c.lattice, w[self.level], c.amplification) if lattice else None
 
     def forward(self, features): # a list over branches of lists over levels
         h, written = None, 0
@@ -153,6 +153,17 @@ class UNet(nn.Module):
         return out if self.branches else list(out[0].split(self.outputs, 1))
 
 # %% ../nbs/02_networks.ipynb #c020
+def initialise(model:nn.Module):
+    "He initialisation, biases zero; residual branches and what is written start small."
+    for m in model.modules():
+        if isinstance(m, nn.Conv2d):
+            nn.init.kaiming_normal_(m.weight, nonlinearity='relu')
+            nn.init.zeros_(m.bias)
+    for m in model.modules():
+        if isinstance(m, ResBlock): m.conv2.weight.data.mul_(.3)
+        if isinstance(m, Decoder): m.head[1].weight.data.mul_(.3)
+
+# %% ../nbs/02_networks.ipynb #c021
 class Outputs(NamedTuple):
     "What one pass through the pipeline produces. Images are (B, 3, H, W), secrets (B, N, 3, H, W)."
     residual: torch.Tensor      # amplified, as E painted it
@@ -163,7 +174,7 @@ class Outputs(NamedTuple):
     recovered_cover: torch.Tensor
     recovered: torch.Tensor     # secrets
 
-# %% ../nbs/02_networks.ipynb #c021
+# %% ../nbs/02_networks.ipynb #c022
 class HI3(nn.Module):
     "The embedding, decoupling and revealing networks (figure 1a)."
     def __init__(self, config:NetworkConfig=NetworkConfig()):
@@ -172,6 +183,7 @@ class HI3(nn.Module):
         self.E = UNet([3]*(n + 1), [3], config, reads=lattice, writes=lattice)
         self.D = UNet([3], [3, 3], config, reads=lattice) if config.progressive else None
         self.R = UNet([3], [3]*n, config, reads=lattice and not config.progressive)
+        initialise(self)
 
     def embed(self, cover, secrets): # (B, 3, H, W), (B, N, 3, H, W) in [0, 1]
         "The amplified residual (B, 3, H, W) and the marked image, not yet clipped or rounded (section 2.1)."
@@ -200,7 +212,7 @@ class HI3(nn.Module):
         recovered_residual, recovered_cover = self.decouple(attacked)
         return Outputs(residual, marked, attacked, mask, recovered_residual, recovered_cover, self.reveal(recovered_residual))
 
-# %% ../nbs/02_networks.ipynb #c027
+# %% ../nbs/02_networks.ipynb #c029
 class PatchGAN(nn.Module):
     "Patch discriminator (Isola et al. 2017). (B, 3, H, W) in [0, 1] -> (B, 1, about H/8, about W/8), one score a patch."
     def __init__(self, width:int=32, levels:int=3):
@@ -211,7 +223,7 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(w[-1], 1, 3, 1, 1))
     def forward(self, x): return self.layers(x*2 - 1)
 
-# %% ../nbs/02_networks.ipynb #c030
+# %% ../nbs/02_networks.ipynb #c032
 def parameters(m:nn.Module)->int:
     "How many numbers a network learns."
     return sum(p.numel() for p in m.parameters())
@@ -222,7 +234,7 @@ def flops(model:nn.Module, *inputs)->int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter: model(*inputs)
     return counter.get_total_flops()
 
-# %% ../nbs/02_networks.ipynb #c033
+# %% ../nbs/02_networks.ipynb #c035
 WEIGHTS = Path(__file__).parent/'weights' if '__file__' in globals() else Path('../hi3_nb/weights')
 
 def save_model(model:HI3, path:str|Path, half:bool=False, **about):
@@ -233,7 +245,7 @@ def save_model(model:HI3, path:str|Path, half:bool=False, **about):
     save_file(state, part, metadata=dict(config=json.dumps(asdict(model.config)), about=json.dumps(about)))
     part.replace(path)
 
-# %% ../nbs/02_networks.ipynb #c034
+# %% ../nbs/02_networks.ipynb #c036
 def weights_path(name:str|Path)->Path:
     "A file of weights, or the name of weights that come with the package ('n1', ...)."
     path = Path(name)
@@ -247,7 +259,7 @@ def about_weights(name:str|Path)->dict:
     with safe_open(weights_path(name), 'pt') as f: meta = f.metadata() or {}
     return {k: json.loads(v) for k, v in meta.items()}
 
-# %% ../nbs/02_networks.ipynb #c035
+# %% ../nbs/02_networks.ipynb #c037
 def load_state(model:nn.Module, state:dict, source=''):
     "Load a state dict; an error names the first parameter that is missing, unexpected or of another shape."
     own = model.state_dict()

@@ -246,7 +246,7 @@ class Trainer:
         cover, secrets = draw_batch(self.photos, (c.seed, n, 0), c.batch, c.networks.secrets, c.crop, c.downscale, self.first, self.count)
         out = self.model(cover, secrets, Attack(c.attack, (c.seed, n, 1), c.batch, self.first))
         if self.judges: self._judge(cover, secrets, out)
-        loss = total_loss(loss_terms(out, cover, secrets, c.loss, self.raw_judges), c.loss, self.multiplier.value)
+        loss = total_loss(loss_terms(out, cover, secrets, c.loss, self.raw_judges, self.multiplier.target(n)), c.loss, self.multiplier.value)
         a.backward(loss)
         if c.clip: a.clip_grad_norm_(self.model.parameters(), c.clip)
         self.optimiser.step()
