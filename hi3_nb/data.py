@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .images import EXAMPLES, ImageError, package_file, read_image, square, to_tensor
 
@@ -88,7 +88,7 @@ def download(url:str, path:str|Path, md5:str, size:int|None=None):
     if not (size and done == size):
         request = urllib.request.Request(url, headers={'Range': f'bytes={done}-'} if done else {})
         with urllib.request.urlopen(request) as r, open(part, 'ab' if done and r.status == 206 else 'wb') as f:
-            with tqdm(total=size, initial=f.tell(), unit='B', unit_scale=True, desc=path.name) as bar:
+            with tqdm(total=size, initial=f.tell(), unit='B', unit_scale=True, desc=path.name, disable=None) as bar:
                 while block := r.read(1 << 20): bar.update(f.write(block))
     check_md5(part, md5, size)
     part.replace(path)
@@ -127,7 +127,7 @@ def prepare(s:SetConfig, # where the photographs come from
     part, rows, skipped = path.with_suffix('.part'), [], []
     with open(part, 'wb') as f:
         f.write(_header(0, size))
-        for photo, (name, opened) in enumerate(tqdm(members, desc=path.stem, unit='photo')):
+        for photo, (name, opened) in enumerate(tqdm(members, desc=path.stem, unit='photo', disable=None)):
             try: cuts = squares(read_image(opened()), size, s.tiles)
             except ImageError as e: skipped.append(str(e) if name in str(e) else f'{name}: {e}'); continue
             for i, im in enumerate(cuts):

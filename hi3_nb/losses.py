@@ -25,7 +25,7 @@ def distance(a:torch.Tensor, b:torch.Tensor, # (B, ..., H, W)
              floor:float=50. # dB: where the distance psnr levels off
             )->torch.Tensor: # scalar
     "Mean distance between images, over the surviving pixels only where there is a mask."
-    if kind == 'psnr': return F.softplus(floor - psnr(a, b, mask)).mean() / 10
+    if kind == 'psnr': return F.relu(floor - psnr(a, b, mask)).mean() / 10
     e = dict(l1=F.l1_loss, l2=F.mse_loss, huber=lambda p, q, reduction: F.smooth_l1_loss(p, q, beta=.5, reduction=reduction))[kind](a, b, reduction='none')
     return e.mean() if mask is None else (e * mask).sum() / mask.expand_as(e).sum().clamp(min=1)
 

@@ -161,7 +161,7 @@ def initialise(model:nn.Module):
             nn.init.zeros_(m.bias)
     for m in model.modules():
         if isinstance(m, ResBlock): m.conv2.weight.data.mul_(.3)
-        if isinstance(m, Decoder): m.head[1].weight.data.mul_(.3)
+        if isinstance(m, Decoder): m.head[1].weight.data.mul_(.1)
 
 # %% ../nbs/02_networks.ipynb #c021
 class Outputs(NamedTuple):
@@ -184,6 +184,7 @@ class HI3(nn.Module):
         self.D = UNet([3], [3, 3], config, reads=lattice) if config.progressive else None
         self.R = UNet([3], [3]*n, config, reads=lattice and not config.progressive)
         initialise(self)
+        for d in self.E.decoders: d.head[1].weight.data.mul_(3) # the residual must not start too faint to be found
 
     def embed(self, cover, secrets): # (B, 3, H, W), (B, N, 3, H, W) in [0, 1]
         "The amplified residual (B, 3, H, W) and the marked image, not yet clipped or rounded (section 2.1)."
