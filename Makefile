@@ -1,0 +1,39 @@
+# make repro: from a clone to the paper's pipeline.   make test: everything is checked.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MPLBACKEND := agg
+
+.PHONY: repro test env bench readme notebooks clean
+
+repro: env ## run the pipeline on bundled photographs; ends with the table of results
+	dvc repro
+	@$(BIN)/python -m hi3_nb.figures
+
+test: env ## exported package matches the notebooks; notebooks, pipeline and faults are tested
+	nbdev_export && git diff --exit-code --stat -- hi3_nb
+	pytest
+
+bench: env ## time training, attacks and JPEG on this machine
+	$(BIN)/python -m hi3_nb.benchmarks
+
+readme: env ## README.md from nbs/index.ipynb
+	$(BIN)/python nbs/pipeline/readme.py
+
+notebooks: env ## run every notebook again and keep its pictures
+	cd nbs && jupyter nbconvert --to notebook --execute --inplace [0-9]*.ipynb index.ipynb
+	nbdev_clean
+
+# The lock of the quick pipeline is rewritten on every machine; git is told not to mind.
+env: $(VENV)/.made
+$(VENV)/.made: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(VENV) -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(VENV) --no-deps -e .
+	-git update-index --skip-worktree dvc.lock
+	touch $@
+
+clean: ## remove what the pipeline made
+	rm -rf data/prepared runs results figures executed
