@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT)
 
 notebook = nbformat.read(ROOT/'nbs'/'index.ipynb', as_version=4)
+notebook.metadata['language_info'] = {'name': 'python'}
 notebook.cells = [c for c in notebook.cells if '#| hide' not in c.source]
 for cell in notebook.cells:
     lines = cell.source.splitlines()
