@@ -35,7 +35,9 @@ def build(kind, value, name:str=''):
     if origin is dict:
         if not isinstance(value, dict): raise wrong('a mapping')
         return {str(k): build(args[1], v, f'{name}.{k}') for k, v in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool): return float(value)
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try: return float(value) # YAML takes 1e-4, without a point, for text
+        except ValueError: raise wrong('a number') from None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
         raise wrong(dict(int='a whole number', float='a number', bool='true or false', str='text').get(kind.__name__, kind.__name__))
     return value

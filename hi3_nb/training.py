@@ -13,6 +13,7 @@ import copy
 import csv
 import json
 import math
+import pickle
 import shutil
 import signal
 import sys
@@ -140,8 +141,9 @@ def save_checkpoint(state:dict, out:Path):
             torch.save(state, f)
             f.flush()
         part.replace(out/CHECKPOINT)
-    except BaseException:
+    except BaseException as e:
         part.unlink(missing_ok=True)
+        if isinstance(e, RuntimeError): raise OSError(f'{part}: could not be written whole; is the disk full?') from None # as torch says it
         raise
 
 class Curve:
@@ -242,7 +244,8 @@ class Trainer:
     def resume(self):
         "Go on from `out`/checkpoint.pt where there is one. A checkpoint of another configuration is refused, naming the first difference."
         if not (self.out/CHECKPOINT).exists(): return False
-        s = torch.load(self.out/CHECKPOINT, map_location=self.accelerator.device, weights_only=True)
+        try: s = torch.load(self.out/CHECKPOINT, map_location=self.accelerator.device, weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError): raise ConfigError(f'{self.out/CHECKPOINT}: broken, or no checkpoint at all; remove it to begin anew') from None
         if found := first_difference(json.loads(s['config']), json.loads(self.state()['config'])):
             raise ConfigError(f'{self.out/CHECKPOINT}: a checkpoint of another configuration: {found}')
         load_state(self.raw, s['model'], self.out/CHECKPOINT)
