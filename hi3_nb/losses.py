@@ -62,7 +62,8 @@ class LossConfig:
 # %% ../nbs/05_losses.ipynb #c013
 def loss_terms(out:Outputs, cover:torch.Tensor, secrets:torch.Tensor, c:LossConfig, judges=None, target:float=0.)->dict[str, torch.Tensor]:
     "The terms of the total loss, not yet weighted. `judges`: the discriminators of marked images and of recovered secrets; `target`: the marked PSNR asked for, in dB."
-    terms = dict(marked=distance(out.marked, cover, c.distance, floor=target or 40.),
+    held = c.distance == 'psnr' and target # from both sides: an embedder that falls silent never learns to speak
+    terms = dict(marked=(target - psnr(out.marked, cover)).abs().mean() / 10 if held else distance(out.marked, cover, c.distance, floor=40.),
                  secret=distance(out.recovered, secrets, c.distance, None if out.mask is None else out.mask[:, None]))
     if c.cover: terms['cover'] = distance(out.recovered_cover, cover, c.distance, out.mask)
     # PSNR has no meaning for a residual that is not confined to [0, 1]
@@ -87,4 +88,4 @@ class Multiplier:
         "Move the multiplier after a step whose marked images had this PSNR."
         if not self.c.target_psnr: return
         gap = min(3., max(-3., self.target(step) - marked_psnr)) # one odd batch must not throw it
-        self.value = min(100., max(.01, self.value * math.exp(self.c.rate * gap)))
+        self.value = min(100., max(.1, self.value * math.exp(self.c.rate * gap)))
