@@ -17,7 +17,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from .images import block_dct, block_idct, pad_to, quantise, to_rgb, to_ycc
 
@@ -243,7 +243,7 @@ def save_model(model:HI3, path:str|Path, half:bool=False, **about):
     path = Path(path)
     state = {k: (v.half() if half else v).contiguous().cpu() for k, v in model.state_dict().items()}
     part = path.with_name(path.name + '.part')
-    save_file(state, part, metadata=dict(config=json.dumps(asdict(model.config)), about=json.dumps(about)))
+    part.write_bytes(save(state, dict(config=json.dumps(asdict(model.config)), about=json.dumps(about))))
     part.replace(path)
 
 # %% ../nbs/02_networks.ipynb #c036

@@ -1,4 +1,5 @@
 "README.md, and the pictures it shows, from the stored outputs of nbs/index.ipynb."
+import re
 import sys
 from pathlib import Path
 
@@ -23,4 +24,5 @@ text, resources = MarkdownExporter(exclude_input_prompt=True).from_notebook_node
 for name, data in resources['outputs'].items():
     (out/name).parent.mkdir(parents=True, exist_ok=True)
     (out/name).write_bytes(data)
+text = re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', text)).replace('![png]', '![cover, secret, marked and recovered pictures]')
 (out/'README.md').write_text(text.strip() + '\n')

@@ -1,0 +1,41 @@
+"The weights that come with the package keep what their record says, on photographs they never saw, through the real codec."
+import json
+
+import pytest
+import torch
+
+from hi3_nb.attacks import attack_batch
+from hi3_nb.evaluation import recover
+from hi3_nb.images import EXAMPLES, example, psnr, quantise
+from hi3_nb.networks import WEIGHTS, about_weights, load_model
+
+MARGIN = 2.5 # dB: six photographs are not a thousand
+
+
+@pytest.fixture(scope='module')
+def hidden():
+    model = load_model('n1')
+    covers = torch.cat([example(n) for n in EXAMPLES])
+    secrets = covers.roll(1, 0)
+    with torch.inference_mode(): marked = quantise(model.embed(covers, secrets[:, None])[1])
+    return model, covers, secrets, marked
+
+
+@pytest.fixture(scope='module')
+def record(): return json.loads((WEIGHTS/'n1.json').read_text())['sets']['val2014']
+
+
+def test_marked(hidden, record):
+    _, covers, _, marked = hidden
+    assert psnr(marked, covers).mean() > record['marked']['psnr'] - MARGIN
+
+
+@pytest.mark.parametrize('attack', ['none', 'jpeg90', 'jpeg70', 'scale0.5', 'blur1'])
+def test_recovered(hidden, record, attack):
+    model, _, secrets, marked = hidden
+    recovered = recover(model, attack_batch(marked, attack, range(len(marked)))[0])[:, 0]
+    assert psnr(recovered, secrets).mean() > record['attacks'][attack]['psnr'] - MARGIN
+
+
+def test_provenance():
+    assert {'steps', 'images', 'seconds', 'device', 'photographs', 'revision', 'parameters'} <= set(about_weights('n1')['about'])
