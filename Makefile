@@ -13,7 +13,7 @@ repro: env ## run the pipeline on bundled photographs; ends with the table of re
 
 test: env ## exported package matches the notebooks; notebooks, pipeline and faults are tested
 	nbdev_export && git diff --exit-code --stat -- hi3_nb
-	pytest
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile # two workers of one thread each: a worker is not to wait for the other
 
 bench: env ## time training, attacks and JPEG on this machine
 	$(BIN)/python -m hi3_nb.benchmarks
