@@ -2,9 +2,11 @@
 import os
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from hi3_nb.data import SetConfig, prepare
@@ -14,23 +16,26 @@ TRAIN = dict(steps=30, batch=2, crop=64, warmup=2, validate_every=15, validate_p
 
 class Tiny:
     def __init__(self, folder):
-        self.folder = folder
+        self.folder, self.env = folder, {**os.environ, 'OMP_NUM_THREADS': '1'}
+        if not Path(cache_from_source(torch.__file__)).exists(): # torch was installed without bytecode: compile it once, not in every process
+            self.env.update(PYTHONPYCACHEPREFIX=str(folder/'bytecode'), PYTHONDONTWRITEBYTECODE='')
         prepare(SetConfig('bundled', limit=20), folder/'train.npy', 128)
         (folder/'params.yaml').write_text(yaml.safe_dump(dict(prepare=dict(size=128, validation=.2, sets=dict(train={}, test={})), train=TRAIN)))
 
-    def arguments(self, out, *changes):
-        return ['--params', self.folder/'params.yaml', '--data', self.folder, '--out', self.folder/out, *(x for c in changes for x in ('--set', c))]
+    def start(self, out, *changes, launcher=(), command=('-m', 'hi3_nb.training'), env={}, **kw):
+        arguments = ['--params', self.folder/'params.yaml', '--data', self.folder, '--out', self.folder/out, *(x for c in changes for x in ('--set', c))]
+        return subprocess.Popen(list(map(str, [sys.executable, *launcher, *command, *arguments])),
+                                env={**self.env, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
 
-    def start(self, out, *changes, launcher=(), env={}, **kw):
-        env = {**os.environ, 'OMP_NUM_THREADS': '1', **env}
-        return subprocess.Popen(list(map(str, [sys.executable, *launcher, '-m', 'hi3_nb.training', *self.arguments(out, *changes)])),
-                                env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
-
-    def run(self, out, *changes, **kw):
+    def run(self, out, *changes, timeout=300, **kw):
         p = self.start(out, *changes, **kw)
-        p.out, p.err = p.communicate(timeout=300)
+        try: p.out, p.err = p.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            p.terminate() # not kill: a launcher then takes its workers with it
+            p.communicate()
+            raise
         return p
 
 
 @pytest.fixture(scope='session')
-def tiny(tmp_path_factory): return Tiny(Path(tmp_path_factory.mktemp('tiny')))
+def tiny(tmp_path_factory): return Tiny(tmp_path_factory.mktemp('tiny'))

@@ -1,6 +1,7 @@
 "Training that is killed, stopped, starved of disk or given nonsense."
 import json
 import resource
+import shutil
 import signal
 import time
 
@@ -9,60 +10,62 @@ import torch
 from safetensors.torch import load_file
 
 
+@pytest.fixture(scope='module')
+def whole(tiny):
+    "A run of 30 steps that nothing disturbed."
+    p = tiny.run('whole')
+    assert p.returncode == 0, p.err
+    return tiny.folder/'whole'
+
+
 def wait_for(path, process):
     while not path.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(.02)
 
 
-def same(a, b):
-    a, b = load_file(a/'model.safetensors'), load_file(b/'model.safetensors')
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+def step(folder): return torch.load(folder/'checkpoint.pt', weights_only=True)['step']
 
 
 def one_line(p, *words):
-    assert p.returncode not in (0, None) and 'Traceback' not in p.err, p.err
-    last = p.err.strip().splitlines()[-1]
-    assert all(w in last for w in words), p.err
+    "The run failed, and said why in one line."
+    assert p.returncode == 1 and len(p.err.splitlines()) == 1 and all(w in p.err for w in words), p.err
 
 
-def test_killed_and_resumed_is_bit_for_bit_the_same(tiny):
-    assert tiny.run('whole').returncode == 0
-    p = tiny.start('killed')
-    wait_for(tiny.folder/'killed'/'checkpoint.pt', p)
-    p.send_signal(signal.SIGKILL)
+def test_killed_and_resumed_is_bit_for_bit_the_same(tiny, whole):
+    p, killed = tiny.start('killed'), tiny.folder/'killed'
+    wait_for(killed/'checkpoint.pt', p)
+    p.kill()
     p.communicate()
-    assert torch.load(tiny.folder/'killed'/'checkpoint.pt', weights_only=True)['step'] < 30
-    assert not (tiny.folder/'killed'/'model.safetensors').exists()
+    assert p.returncode == -signal.SIGKILL and 0 < step(killed) < 30 and not (killed/'model.safetensors').exists()
     again = tiny.run('killed')
-    assert json.loads(again.out.splitlines()[-1])['resumed'], again.err
-    assert same(tiny.folder/'whole', tiny.folder/'killed')
+    summary = json.loads(again.out.splitlines()[-1])
+    assert summary['resumed'] and summary['steps'] == 30, again.err
+    a, b = (load_file(k/'model.safetensors') for k in (whole, killed))
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_sigterm_ends_with_a_checkpoint(tiny):
-    p = tiny.start('stopped', 'train.steps=100000')
-    wait_for(tiny.folder/'stopped'/'checkpoint.pt', p)
-    p.send_signal(signal.SIGTERM)
-    out, err = p.communicate(timeout=60)
+    p, stopped = tiny.start('stopped', 'train.steps=100000'), tiny.folder/'stopped'
+    wait_for(stopped/'checkpoint.pt', p)
+    p.terminate()
+    out, err = p.communicate(timeout=120)
     summary = json.loads(out.splitlines()[-1])
-    assert p.returncode == 0 and summary['ended'] == 'stopped', err
-    assert torch.load(tiny.folder/'stopped'/'checkpoint.pt', weights_only=True)['step'] == summary['steps']
+    assert p.returncode == 0 and summary['ended'] == 'stopped' and step(stopped) == summary['steps'], err
 
 
-def test_full_disk_keeps_the_last_checkpoint(tiny):
-    assert tiny.run('full', 'train.steps=2').returncode == 0
-    path = tiny.folder/'full'/'checkpoint.pt'
+def test_full_disk_keeps_the_last_checkpoint(tiny, whole):
+    path = shutil.copytree(whole, tiny.folder/'full')/'checkpoint.pt'
     before = path.read_bytes()
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2,)*2)   # writing fails half-way, as on a full disk
-    one_line(tiny.run('full', preexec_fn=limit), 'OSError')
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2,)*2) # writing fails half-way, as on a full disk
+    one_line(tiny.run('full', 'train.steps=32', preexec_fn=limit), 'OSError', 'checkpoint.pt')
     assert path.read_bytes() == before and not list(path.parent.glob('*.part'))
 
 
-def test_broken_checkpoint_is_named(tiny):
-    assert tiny.run('broken', 'train.steps=2').returncode == 0
-    path = tiny.folder/'broken'/'checkpoint.pt'
+def test_broken_checkpoint_is_named(tiny, whole):
+    path = shutil.copytree(whole, tiny.folder/'broken')/'checkpoint.pt'
     path.write_bytes(path.read_bytes()[:5000])
-    one_line(tiny.run('broken'), 'checkpoint.pt', 'broken')
+    one_line(tiny.run('broken'), str(path))
 
 
 @pytest.mark.parametrize('change, key', [
@@ -70,3 +73,19 @@ def test_broken_checkpoint_is_named(tiny):
     ('train.crop=512', 'train.crop'), ('train.batch=50', 'train.batch')])
 def test_bad_configuration_is_named(tiny, change, key):
     one_line(tiny.run('bad', change), key)
+
+
+STAGE = '''
+from hi3_nb.configuration import load_params
+from hi3_nb.training import train_stage
+import sys
+_, _, params, _, data, _, run = sys.argv
+train_stage(load_params(params, dict(train=dict(batch=50))).train, f'{data}/train.npy', run, f'{run}-results', f'{run}-weights', .2)
+'''
+
+def test_stage_that_cannot_run_leaves_the_checkpoint(tiny, whole):
+    shutil.copytree(whole, tiny.folder/'stage')
+    for out in ('stage', 'new'): # new: no folder to go on from
+        p = tiny.run(out, command=('-c', STAGE))
+        assert p.returncode and 'train.batch: 50' in p.err.splitlines()[-1], p.err
+    assert step(tiny.folder/'stage') == 30
