@@ -19,7 +19,7 @@ bench: env ## time training, attacks and JPEG on this machine
 	$(BIN)/python -m hi3_nb.benchmarks
 
 readme: env ## README.md from nbs/index.ipynb
-	$(BIN)/python nbs/pipeline/readme.py
+	$(BIN)/python scripts/readme.py
 
 notebooks: env ## run every notebook again and keep its pictures
 	cd nbs && jupyter nbconvert --to notebook --execute --inplace [0-9]*.ipynb index.ipynb
@@ -30,7 +30,7 @@ env: $(VENV)/.made
 $(VENV)/.made: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(VENV) -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(VENV) --no-deps -e .
 	-git update-index --skip-worktree dvc.lock
 	touch $@

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALIDATION', 'CHECKPOINT', 'LENGTH', 'orthogonalise', 'Muon', 'Both', 'make_optimiser', 'progress', 'lr_factor',
-           'EMA', 'validate', 'save_checkpoint', 'Curve', 'first_difference', 'stoppable', 'Trainer', 'train',
-           'device_name', 'train_stage', 'main']
+           'EMA', 'validate', 'save_checkpoint', 'Curve', 'first_difference', 'stoppable', 'OtherRun', 'Trainer',
+           'train', 'device_name', 'train_stage', 'main']
 
 # %% ../nbs/07_training.ipynb #c003
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 import torch.nn as nn
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from tqdm import tqdm
 
@@ -199,6 +199,9 @@ def stoppable():
         for s, h in old.items(): signal.signal(s, h)
 
 # %% ../nbs/07_training.ipynb #c020
+class OtherRun(ConfigError):
+    "A checkpoint that this run cannot go on from."
+
 class Trainer:
     "The networks in training: state, one step, checkpoints."
     def __init__(self, c:TrainConfig, train:Photos, held:Photos, out:str|Path):
@@ -245,9 +248,9 @@ class Trainer:
         "Go on from `out`/checkpoint.pt where there is one. A checkpoint of another configuration is refused, naming the first difference."
         if not (self.out/CHECKPOINT).exists(): return False
         try: s = torch.load(self.out/CHECKPOINT, map_location=self.accelerator.device, weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError): raise ConfigError(f'{self.out/CHECKPOINT}: broken, or no checkpoint at all; remove it to begin anew') from None
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError): raise OtherRun(f'{self.out/CHECKPOINT}: broken, or no checkpoint at all; remove it to begin anew') from None
         if found := first_difference(json.loads(s['config']), json.loads(self.state()['config'])):
-            raise ConfigError(f'{self.out/CHECKPOINT}: a checkpoint of another configuration: {found}')
+            raise OtherRun(f'{self.out/CHECKPOINT}: a checkpoint of another configuration: {found}')
         load_state(self.raw, s['model'], self.out/CHECKPOINT)
         self.optimiser.load_state_dict(s['optimiser'])
         if self.ema: load_state(self.ema.model, s['ema'], self.out/CHECKPOINT)
@@ -304,7 +307,11 @@ def train(c:TrainConfig, # the train section
     resumed = resume and t.resume()
     a, main = t.accelerator, t.accelerator.is_main_process
     curve = Curve(t.out, t.step) if main else None
-    recent, begin, before, why = deque(maxlen=100), time.time(), t.seconds, 'finished'
+    recent, begin, before, told, why = deque(maxlen=100), time.time(), t.seconds, False, 'finished'
+    def together(stop): # processes must leave the loop at the same step: was any of them told to stop, and the mean of their clocks
+        now = [float(bool(stop)), before + time.time() - begin]
+        stopped, seconds = a.reduce(torch.tensor(now, device=a.device), 'mean').tolist() if a.num_processes > 1 else now
+        return stopped > 0, seconds
     def keep():
         a.wait_for_everyone()
         if main: save_checkpoint(t.state(), t.out)
@@ -317,7 +324,7 @@ def train(c:TrainConfig, # the train section
         if not quiet: bar.write(f'step {t.step} of {c.steps}, {t.step*c.batch/t.seconds:.1f} images/s: ' + ', '.join(f'{k} {x:.2f}' for k, x in v.items()) + ' dB')
     with stoppable() as stop, tqdm(total=c.steps, initial=t.step, disable=True if quiet or not main else None, unit='step', file=sys.stdout) as bar:
         while t.step < c.steps:
-            if stop: why = 'stopped'; break
+            if told: why = 'stopped'; break
             if c.max_minutes and t.seconds >= 60*c.max_minutes: why = 'out of time'; break
             seen = t.train_step()
             numbers = seen.tolist()
@@ -326,7 +333,7 @@ def train(c:TrainConfig, # the train section
             recent.append(seen)
             t.multiplier.update(t.step, numbers[1])
             t.step += 1
-            t.seconds = before + time.time() - begin
+            told, t.seconds = together(stop)
             bar.update()
             bar.set_postfix_str(f'{bar.format_dict["rate"] and bar.format_dict["rate"]*c.batch or 0:.0f} images/s, marked {numbers[1]:.1f}, recovered {numbers[2]:.1f} dB', refresh=False)
             if t.step % c.checkpoint_every == 0: keep()
@@ -342,14 +349,14 @@ def train(c:TrainConfig, # the train section
 
 def device_name(device)->str:
     "The device in words."
-    return torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{device.type}, {torch.get_num_threads()} threads'
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{device.type}, threads: {torch.get_num_threads()}'
 
 # %% ../nbs/07_training.ipynb #c023
 def train_stage(c:TrainConfig, data, run, results, weights, validation:float=.05, half:bool=False)->dict:
     "Train in the folder `run`; then put curve and summary into `results` and the weights (`half`: 16-bit) where they belong."
     run, results, weights = Path(run), Path(results), Path(weights)
     try: summary = train(c, data, run, validation)
-    except ConfigError:
+    except OtherRun:
         shutil.rmtree(run)
         summary = train(c, data, run, validation)
     results.mkdir(parents=True, exist_ok=True)
@@ -371,7 +378,8 @@ def main(argv=None):
     a = p.parse_args(argv)
     try:
         params = load_params(a.params, overrides(a.set))
-        print(json.dumps(train(params.train, Path(a.data)/'train.npy', a.out, params.prepare.validation)))
+        summary = train(params.train, Path(a.data)/'train.npy', a.out, params.prepare.validation)
+        if PartialState().is_main_process: print(json.dumps(summary))
     except (ValueError, FloatingPointError, OSError) as e: sys.exit(f'{type(e).__name__}: {e}')
 
 #| export

@@ -2,11 +2,8 @@
 import os
 import subprocess
 import sys
-from importlib.util import cache_from_source
-from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from hi3_nb.data import SetConfig, prepare
@@ -17,8 +14,6 @@ TRAIN = dict(steps=30, batch=2, crop=64, warmup=2, validate_every=15, validate_p
 class Tiny:
     def __init__(self, folder):
         self.folder, self.env = folder, {**os.environ, 'OMP_NUM_THREADS': '1'}
-        if not Path(cache_from_source(torch.__file__)).exists(): # torch was installed without bytecode: compile it once, not in every process
-            self.env.update(PYTHONPYCACHEPREFIX=str(folder/'bytecode'), PYTHONDONTWRITEBYTECODE='')
         prepare(SetConfig('bundled', limit=20), folder/'train.npy', 128)
         (folder/'params.yaml').write_text(yaml.safe_dump(dict(prepare=dict(size=128, validation=.2, sets=dict(train={}, test={})), train=TRAIN)))
 
