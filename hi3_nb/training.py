@@ -13,13 +13,12 @@ import copy
 import csv
 import json
 import math
-import pickle
 import shutil
 import signal
 import sys
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,11 +30,11 @@ from tqdm import tqdm
 
 from .attacks import Attack, attack_batch
 from .configuration import ConfigError, TrainConfig, load_params, overrides
-from .data import Photos, draw_batch, evaluation_pairs
+from .data import Photos, alone, draw_batch, evaluation_pairs, run, whole
 from .evaluation import file_hash, git_revision, write_json
-from .images import psnr, quantise
+from .images import psnr, quantise, ssim
 from .losses import Multiplier, discriminator_loss, loss_terms, total_loss
-from .networks import HI3, PatchGAN, about_weights, load_model, load_state, save_model
+from .networks import Method, about_weights, find_method, load_model, load_state, save_model
 
 # %% ../nbs/07_training.ipynb #c005
 def orthogonalise(g:torch.Tensor, # (n, rows, columns)
@@ -112,21 +111,22 @@ class EMA:
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - d)
 
 # %% ../nbs/07_training.ipynb #c013
-VALIDATION = ('none', 'jpeg70', 'scale0.5')
+VALIDATION = ('none', 'jpeg70', 'jpeg50', 'scale0.5', 'blur1', 'scale0.5+jpeg70')
 
 @torch.no_grad()
-def validate(model:HI3, photos:Photos, pairs:int=16, batch:int=8)->dict[str, float]:
+def validate(model:Method, photos:Photos, pairs:int=16, batch:int=8)->dict[str, float]:
     "Mean PSNR (dB) of marked images and, under each of a few real attacks, of recovered secrets. 8-bit files throughout."
     device, n = next(model.parameters()).device, model.config.secrets
     rows = evaluation_pairs(len(photos), pairs, n)
-    sums = dict.fromkeys(('marked', *VALIDATION), 0.)
+    sums = dict.fromkeys(('marked', 'ssim', *VALIDATION), 0.)
     for start in range(0, len(rows), batch):
         images = photos[torch.from_numpy(rows[start:start+batch])].to(device).unflatten(0, (-1, n + 1))
         cover, secrets = images[:, 0], images[:, 1:]
         marked = quantise(model.embed(cover, secrets)[1])
+        sums['ssim'] += ssim(marked, cover).sum().item()
         sums['marked'] += psnr(marked, cover).sum().item()
         for name in VALIDATION:
-            recovered = quantise(model.reveal(model.decouple(attack_batch(marked, name, range(len(marked)))[0])[0]))
+            recovered = quantise(model.recover(attack_batch(marked, name, range(len(marked)))[0]))
             sums[name] += psnr(recovered, secrets).mean(1).sum().item()
     return {k: v / len(rows) for k, v in sums.items()}
 
@@ -135,16 +135,9 @@ CHECKPOINT = 'checkpoint.pt'
 
 def save_checkpoint(state:dict, out:Path):
     "Write `out`/checkpoint.pt atomically; a failed write (a full disk) leaves the last good one and no half file."
-    part = out/(CHECKPOINT + '.part')
     try:
-        with open(part, 'wb') as f:
-            torch.save(state, f)
-            f.flush()
-        part.replace(out/CHECKPOINT)
-    except BaseException as e:
-        part.unlink(missing_ok=True)
-        if isinstance(e, RuntimeError): raise OSError(f'{part}: could not be written whole; is the disk full?') from None # as torch says it
-        raise
+        with whole(out/CHECKPOINT) as f: torch.save(state, f)
+    except RuntimeError: raise OSError(f'{out/CHECKPOINT}: could not be written whole; is the disk full?') from None # as torch says it
 
 class Curve:
     "Learning curve: a CSV file that a resumed run cuts back to its checkpoint, and dvclive where it is installed."
@@ -159,24 +152,24 @@ class Curve:
 
     def log(self, step:int, **row):
         self.rows.append({k: f'{v:.6g}' if isinstance(v, float) else v for k, v in dict(step=step, **row).items()})
-        part = self.path.with_suffix('.part')
-        with open(part, 'w', newline='') as f:
+        with whole(self.path, 'w', newline='') as f:
             w = csv.DictWriter(f, list(self.rows[-1]), lineterminator='\n', extrasaction='ignore')
             w.writeheader(); w.writerows(self.rows)
-        part.replace(self.path)
         if self.live:
             self.live.step = step
             for k, v in row.items(): self.live.log_metric(k, v)
             self.live.make_summary()
 
+    def has(self, step:int)->bool: return bool(self.rows) and int(self.rows[-1]['step']) == step
+
     def end(self):
         if self.live: self.live.end()
 
 # %% ../nbs/07_training.ipynb #c017
-LENGTH = ('steps', 'max_minutes', 'by_time', 'validate_every', 'validate_pairs', 'checkpoint_every', 'init')
+LENGTH = ('steps', 'max_minutes', 'by_time', 'clock', 'validate_every', 'validate_pairs', 'checkpoint_every', 'init', 'accumulate')
 
 def first_difference(old:dict, new:dict, name:str='train')->str|None:
-    "The first parameter that differs, in words; those that only say how long a run is do not count."
+    "The first parameter that differs, in words; those that only say how long a run is, or in how many parts a step is taken, do not count."
     for k in [*old, *(k for k in new if k not in old)]:
         a, b = old.get(k), new.get(k)
         if name == 'train' and k in LENGTH or a == b: continue
@@ -212,15 +205,17 @@ class Trainer:
         if c.batch * (n + 1) > len(train): raise ConfigError(f'train.batch: {c.batch} with {n} secret(s) needs {c.batch * (n + 1)} photographs, but there are {len(train)}')
         if len(held) < n + 1: raise ConfigError(f'prepare.validation: holds back {len(held)} photographs; {n + 1} are needed')
         if c.batch % a.num_processes: raise ConfigError(f'train.batch: {c.batch} cannot be shared equally by {a.num_processes} processes')
-        self.count = c.batch // a.num_processes
-        self.first = self.count * a.process_index
+        share = c.batch // a.num_processes
+        if share % c.accumulate: raise ConfigError(f'train.accumulate: {c.accumulate}; each process has {share} of the batch, which cannot be taken in so many equal parts')
+        self.count = share // c.accumulate
+        self.firsts = range(share * a.process_index, share * (a.process_index + 1), self.count) # places of the parts in the batch
         self.out.mkdir(parents=True, exist_ok=True)
         set_seed(c.seed)
-        model = HI3(c.networks)
+        model = find_method(c.method)(c.networks)
         if c.init: load_state(model, load_model(c.init).state_dict(), c.init)
         model.to(a.device, memory_format=torch.channels_last if c.channels_last else torch.contiguous_format)
         self.raw, self.ema = model, EMA(model, c.ema) if c.ema else None
-        if c.compile: [u.compile() for u in (model.E, model.D, model.R) if u is not None]
+        if c.compile: [u.compile() for u in model.children() if u is not model.equaliser]
         self.photos = train.to(a.device) if a.device.type != 'cpu' else train
         optimiser = make_optimiser(model, c)
         self.base_lr = [g['lr'] for g in optimiser.param_groups]
@@ -228,10 +223,10 @@ class Trainer:
         self.optimiser = optimiser if isinstance(optimiser, Both) else a.prepare_optimizer(optimiser)
         self.judges = self.raw_judges = self.judge_optimiser = None
         if c.loss.adversarial: self._make_judges()
-        self.multiplier, self.step, self.seconds = Multiplier(c.loss), 0, 0.
+        self.multiplier, self.step, self.seconds, self.recent = Multiplier(c.loss), 0, 0., deque(maxlen=100) # recent: loss and PSNRs of the last steps
 
     def _make_judges(self):
-        judges = nn.ModuleList([PatchGAN(), PatchGAN()]).to(self.accelerator.device)
+        judges = nn.ModuleList(self.raw.judges()).to(self.accelerator.device)
         self.raw_judges = list(judges)
         self.judge_optimiser = self.accelerator.prepare_optimizer(torch.optim.Adam(judges.parameters(), lr=self.c.lr))
         self.judges = [self.accelerator.prepare_model(j) for j in judges]
@@ -240,52 +235,80 @@ class Trainer:
         "All that a resumed run needs."
         s = dict(config=json.dumps(asdict(self.c), default=list), step=self.step, seconds=self.seconds, multiplier=self.multiplier.value,
                  model=self.raw.state_dict(), optimiser=self.optimiser.state_dict())
+        if self.recent: s['recent'] = torch.stack(list(self.recent))
         if self.ema: s['ema'] = self.ema.model.state_dict()
         if self.judges: s.update(judges=[j.state_dict() for j in self.raw_judges], judge_optimiser=self.judge_optimiser.state_dict())
         return s
 
     def resume(self):
-        "Go on from `out`/checkpoint.pt where there is one. A checkpoint of another configuration is refused, naming the first difference."
-        if not (self.out/CHECKPOINT).exists(): return False
-        try: s = torch.load(self.out/CHECKPOINT, map_location=self.accelerator.device, weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError): raise OtherRun(f'{self.out/CHECKPOINT}: broken, or no checkpoint at all; remove it to begin anew') from None
-        if found := first_difference(json.loads(s['config']), json.loads(self.state()['config'])):
-            raise OtherRun(f'{self.out/CHECKPOINT}: a checkpoint of another configuration: {found}')
-        load_state(self.raw, s['model'], self.out/CHECKPOINT)
+        "Go on from `out`/checkpoint.pt where there is one. One of another configuration is refused, naming the first difference, and so is a file that would run code."
+        path, own = self.out/CHECKPOINT, json.loads(self.state()['config'])
+        if not path.exists(): return False
+        try:
+            s = torch.load(path, map_location=self.accelerator.device, weights_only=True) # tensors and plain values, nothing that is called
+            config = {'method': 'hi3', **json.loads(s['config'])} # older checkpoints do not say
+        except (MemoryError, torch.OutOfMemoryError): raise
+        except Exception: raise OtherRun(f'{path}: broken, or no checkpoint at all; remove it to begin anew') from None # what a damaged file raises, nobody lists
+        if found := first_difference(config, own): raise OtherRun(f'{path}: a checkpoint of another configuration: {found}')
+        try: self._restore(s, path)
+        except (KeyError, TypeError, AttributeError, ValueError) as e: raise OtherRun(f'{path}: not a checkpoint of this run ({e}); remove it to begin anew') from None
+        return True
+
+    def _restore(self, s, path):
+        load_state(self.raw, s['model'], path)
         self.optimiser.load_state_dict(s['optimiser'])
-        if self.ema: load_state(self.ema.model, s['ema'], self.out/CHECKPOINT)
+        if self.ema: load_state(self.ema.model, s['ema'], path)
         if self.judges:
-            for j, state in zip(self.raw_judges, s['judges']): load_state(j, state, self.out/CHECKPOINT)
+            for j, state in zip(self.raw_judges, s['judges'], strict=True): load_state(j, state, path)
             self.judge_optimiser.load_state_dict(s['judge_optimiser'])
         self.multiplier.value, self.step, self.seconds = s['multiplier'], s['step'], s['seconds']
-        return True
+        self.recent.extend(s.get('recent', ()))
 
     def train_step(self):
         "One step: draw, hide, attack, recover, weigh, update. Returns the loss and the two PSNRs, still on the device."
         c, a, n = self.c, self.accelerator, self.step
         factor = lr_factor(c, n, self.seconds)
         for g, lr in zip(self.optimiser.param_groups, self.base_lr): g['lr'] = lr * factor
-        cover, secrets = draw_batch(self.photos, (c.seed, n, 0), c.batch, c.networks.secrets, c.crop, c.downscale, self.first, self.count)
-        out = self.model(cover, secrets, Attack(c.attack, (c.seed, n, 1), c.batch, self.first))
-        if self.judges: self._judge(cover, secrets, out)
-        loss = total_loss(loss_terms(out, cover, secrets, c.loss, self.raw_judges, self.multiplier.target(n)), c.loss, self.multiplier.value)
-        a.backward(loss)
+        parts = [(*draw_batch(self.photos, (c.seed, n, 0), c.batch, c.networks.secrets, c.crop, c.downscale, first, self.count),
+                  Attack(c.attack, (c.seed, n, 1), c.batch, first)) for first in self.firsts]
+        if self.judges and c.accumulate > 1: # they move before the networks do, and have to see the whole batch first
+            with torch.no_grad(): outs = [self.raw(*part) for part in parts]
+            self._judge(parts, outs)
+        seen = 0
+        for part in parts:
+            with self._exchange(self.model, part is parts[-1]):
+                out = self.model(*part)
+                if self.judges and c.accumulate == 1: self._judge(parts, [out])
+                seen = seen + self._backward(out, *part[:2]) / c.accumulate
         if c.clip: a.clip_grad_norm_(self.model.parameters(), c.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         if self.ema: self.ema.update(self.raw, n)
-        with torch.no_grad():
-            mask = None if out.mask is None else out.mask[:, None]
-            seen = torch.stack([loss.detach(), psnr(out.marked, cover).mean(), psnr(out.recovered, secrets, mask).mean()])
         return a.reduce(seen, 'mean') if a.num_processes > 1 else seen
 
-    def _judge(self, cover, secrets, out):
+    def _exchange(self, model, last):
+        "Gradients add up without a word to other processes, until the last part of the batch."
+        return nullcontext() if last else self.accelerator.no_sync(model)
+
+    def _backward(self, out, cover, secrets):
+        "Add one part's share to the gradients; its loss and its two PSNRs."
+        c, cover = self.c, cover if out.cover is None else out.cover
+        loss = total_loss(loss_terms(out, cover, secrets, c.loss, self.raw_judges, self.multiplier.target(self.step)), c.loss, self.multiplier.value)
+        with self.accelerator.autocast(): loss = loss + sum(self.raw.terms(out, cover, secrets).values())
+        self.accelerator.backward(loss / c.accumulate)
+        with torch.no_grad():
+            mask = None if out.mask is None else out.mask[:, None]
+            return torch.stack([loss.detach(), psnr(out.marked, cover).mean(), psnr(out.recovered, secrets, mask).mean()])
+
+    def _judge(self, parts, outs):
         "One step of the two discriminators (LS-GAN)."
         for p in self._judge_parameters(): p.requires_grad_(True)
-        loss = 0
-        for judge, real, fake in zip(self.judges, (cover, secrets.flatten(0, 1)), (out.marked, out.recovered.flatten(0, 1))):
-            loss = loss + discriminator_loss(*judge(torch.cat([real, fake.detach()])).chunk(2))
-        self.accelerator.backward(loss)
+        for (cover, secrets, _), out in zip(parts, outs):
+            with self._exchange(self.judges[0], out is outs[-1]), self._exchange(self.judges[1], out is outs[-1]):
+                loss = 0
+                for judge, real, fake in zip(self.judges, (cover if out.cover is None else out.cover, secrets.flatten(0, 1)), (out.marked, out.recovered.flatten(0, 1))):
+                    loss = loss + discriminator_loss(*judge(torch.cat([real, fake.detach()])).chunk(2))
+                self.accelerator.backward(loss / len(parts))
         self.judge_optimiser.step()
         self.judge_optimiser.zero_grad(set_to_none=True)
         for p in self._judge_parameters(): p.requires_grad_(False) # the networks' own step must not move them
@@ -302,23 +325,28 @@ def train(c:TrainConfig, # the train section
           validation:float=.05, # share of the photographs held back
           resume:bool=True, # go on from a checkpoint in `out`
           quiet:bool=False)->dict: # summary of the run
-    "Train E, D and R. Stops at `c.steps`, after `c.max_minutes`, or on SIGTERM, always with a checkpoint; raises FloatingPointError on a loss that is no number, keeping the last good one."
+    """Train the networks of a method. Stops at `c.steps`, after `c.max_minutes`, or on SIGTERM, always with a checkpoint; raises FloatingPointError on a loss that is no number,
+    keeping the last good one, and BlockingIOError where another run is at work in `out`."""
     t = Trainer(c, Photos(data, 'train', validation), Photos(data, 'validation', validation), out)
+    with alone(t.out/CHECKPOINT) if t.accelerator.is_main_process else nullcontext(): return _train(t, data, resume, quiet)
+
+def _train(t, data, resume, quiet):
     resumed = resume and t.resume()
-    a, main = t.accelerator, t.accelerator.is_main_process
+    c, a, main = t.c, t.accelerator, t.accelerator.is_main_process
     curve = Curve(t.out, t.step) if main else None
-    recent, begin, before, told, why = deque(maxlen=100), time.time(), t.seconds, False, 'finished'
+    clock = time.process_time if c.clock == 'processor' else time.time
+    begin, before, told, why = clock(), t.seconds, False, 'finished'
     def together(stop): # processes must leave the loop at the same step: was any of them told to stop, and the mean of their clocks
-        now = [float(bool(stop)), before + time.time() - begin]
+        now = [float(bool(stop)), before + clock() - begin]
         stopped, seconds = a.reduce(torch.tensor(now, device=a.device), 'mean').tolist() if a.num_processes > 1 else now
         return stopped > 0, seconds
     def keep():
         a.wait_for_everyone()
         if main: save_checkpoint(t.state(), t.out)
     def look():
-        if not main: return
+        if not main or curve.has(t.step): return
         v = validate(t.best, t.held, c.validate_pairs)
-        loss, marked, recovered = torch.stack(list(recent)).mean(0).tolist()
+        loss, marked, recovered = torch.stack(list(t.recent)).mean(0).tolist()
         curve.log(t.step, images=t.step*c.batch, seconds=t.seconds, loss=loss, train_marked=marked, train_recovered=recovered,
                   multiplier=t.multiplier.value, lr=lr_factor(c, t.step, t.seconds)*c.lr, **v)
         if not quiet: bar.write(f'step {t.step} of {c.steps}, {t.step*c.batch/t.seconds:.1f} images/s: ' + ', '.join(f'{k} {x:.2f}' for k, x in v.items()) + ' dB')
@@ -330,15 +358,15 @@ def train(c:TrainConfig, # the train section
             numbers = seen.tolist()
             if not all(map(math.isfinite, numbers)):
                 raise FloatingPointError(f'step {t.step}: loss {numbers[0]}; the last good checkpoint is {t.out/CHECKPOINT}')
-            recent.append(seen)
+            t.recent.append(seen)
             t.multiplier.update(t.step, numbers[1])
             t.step += 1
             told, t.seconds = together(stop)
             bar.update()
             bar.set_postfix_str(f'{bar.format_dict["rate"] and bar.format_dict["rate"]*c.batch or 0:.0f} images/s, marked {numbers[1]:.1f}, recovered {numbers[2]:.1f} dB', refresh=False)
+            if t.step % c.validate_every == 0: look() # before the checkpoint: a run that goes on from there has the row
             if t.step % c.checkpoint_every == 0: keep()
-            if t.step % c.validate_every == 0: look()
-        if recent and t.step % c.validate_every: look()
+        if t.recent: look()
         keep()
     summary = dict(steps=t.step, images=t.step*c.batch, seconds=round(t.seconds, 1), ended=why, device=device_name(a.device),
                    processes=a.num_processes, torch=torch.__version__, resumed=bool(resumed))
@@ -361,7 +389,7 @@ def train_stage(c:TrainConfig, data, run, results, weights, validation:float=.05
         summary = train(c, data, run, validation)
     results.mkdir(parents=True, exist_ok=True)
     weights.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run/'curve.csv', results/'curve.csv')
+    with whole(results/'curve.csv') as f: f.write((run/'curve.csv').read_bytes())
     save_model(load_model(run/'model.safetensors'), weights, half, **about_weights(run/'model.safetensors')['about'])
     write_json(results/'summary.json', summary)
     if summary['ended'] == 'finished': (run/CHECKPOINT).unlink()
@@ -375,12 +403,11 @@ def main(argv=None):
     p.add_argument('--data', default='data', help='folder with train.npy, as the stage prepare writes it')
     p.add_argument('--out', default='runs/train', help='checkpoint, curve and weights go here; an existing checkpoint is resumed')
     p.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='change a parameter, such as train.steps=100')
+    p.add_argument('--variant', help='train this one of ablate.variants or rivals.variants instead')
     a = p.parse_args(argv)
-    try:
-        params = load_params(a.params, overrides(a.set))
-        summary = train(params.train, Path(a.data)/'train.npy', a.out, params.prepare.validation)
-        if PartialState().is_main_process: print(json.dumps(summary))
-    except (ValueError, FloatingPointError, OSError) as e: sys.exit(f'{type(e).__name__}: {e}')
+    params = load_params(a.params, overrides(a.set))
+    summary = train(params.variant(a.variant) if a.variant else params.train, Path(a.data)/'train.npy', a.out, params.prepare.validation)
+    if PartialState().is_main_process: print(json.dumps(summary))
 
 #| export
-if __name__ == '__main__' and '__file__' in globals(): main()
+if __name__ == '__main__' and '__file__' in globals(): run(main)

@@ -1,5 +1,8 @@
 "Training that is killed, stopped, starved of disk or given nonsense."
 import json
+import os
+import pickle
+import re
 import resource
 import shutil
 import signal
@@ -7,7 +10,12 @@ import time
 
 import pytest
 import torch
+from conftest import learn
+from PIL import Image
 from safetensors.torch import load_file
+
+from hi3_nb.commands import main
+from hi3_nb.training import OtherRun
 
 
 @pytest.fixture(scope='module')
@@ -29,7 +37,7 @@ def step(folder): return torch.load(folder/'checkpoint.pt', weights_only=True)['
 
 def one_line(p, *words):
     "The run failed, and said why in one line."
-    assert p.returncode == 1 and len(p.err.splitlines()) == 1 and all(w in p.err for w in words), p.err
+    assert p.returncode == 2 and len(p.err.splitlines()) == 1 and all(w in p.err for w in words), p.err
 
 
 def test_killed_and_resumed_is_bit_for_bit_the_same(tiny, whole):
@@ -45,9 +53,11 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tiny, whole):
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_sigterm_ends_with_a_checkpoint(tiny):
+def test_sigterm_ends_with_a_checkpoint_and_a_second_run_is_refused(tiny, capfd):
     p, stopped = tiny.start('stopped', 'train.steps=100000'), tiny.folder/'stopped'
     wait_for(stopped/'checkpoint.pt', p)
+    second = main(['train', '--params', str(tiny.folder/'params.yaml'), '--data', str(tiny.folder), '--out', str(stopped)])
+    assert second == 2 and capfd.readouterr() == ('', f'hi3: {stopped}/checkpoint.pt: another run is writing it\n')
     p.terminate()
     out, err = p.communicate(timeout=120)
     summary = json.loads(out.splitlines()[-1])
@@ -66,6 +76,50 @@ def test_broken_checkpoint_is_named(tiny, whole):
     path = shutil.copytree(whole, tiny.folder/'broken')/'checkpoint.pt'
     path.write_bytes(path.read_bytes()[:5000])
     one_line(tiny.run('broken'), str(path))
+
+
+@pytest.fixture(scope='module')
+def learned(array, tmp_path_factory):
+    "A short run that nothing disturbed."
+    learn(array, out := tmp_path_factory.mktemp('learned'))
+    return out
+
+
+class Poison:
+    "Unpickled, it would run a command."
+    def __init__(self, path): self.path = path
+    def __reduce__(self): return os.system, (f'touch {self.path}',)
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@pytest.mark.parametrize('kind', ['pickle', 'checkpoint', 'among the weights', 'unknown names', 'no dictionary', 'other weights'])
+def test_poisoned_checkpoint_is_refused_and_runs_nothing(kind, learned, tmp_path, array):
+    shutil.copytree(learned, tmp_path, dirs_exist_ok=True)
+    path, bite = tmp_path/'checkpoint.pt', tmp_path/'bitten'
+    good = torch.load(path, weights_only=True)
+    if kind == 'pickle': path.write_bytes(pickle.dumps(Poison(bite)))
+    else: torch.save({'checkpoint': Poison(bite), 'among the weights': {**good, 'model': {**good['model'], 'extra': Poison(bite)}}, 'unknown names': {'config': good['config']},
+                      'no dictionary': [1, 2], 'other weights': {**good, 'model': {**good['model'], 'extra': torch.zeros(1)}}}[kind], path)
+    with pytest.raises(OtherRun, match=re.escape(str(path))): learn(array, tmp_path)
+    assert not bite.exists()
+    if kind in ('pickle', 'checkpoint', 'among the weights'):
+        pickle.loads(path.read_bytes()) if kind == 'pickle' else torch.load(path, weights_only=False)
+        assert bite.exists(), 'the poison works where it is swallowed'
+
+
+@pytest.mark.parametrize('name', ['evil.safetensors', 'evil.pt'])
+def test_weights_that_are_a_pickle_are_refused_and_run_nothing(name, tmp_path, array, capfd):
+    path, bite, cover = tmp_path/name, tmp_path/'bitten', tmp_path/'cover.png'
+    torch.save(dict(weights=Poison(bite)), path)
+    Image.new('RGB', (64, 64)).save(cover)
+    for words in (['reveal', cover, '-o', tmp_path/'new', '--weights', path], ['info', path]):
+        assert main([str(w) for w in words]) == 2
+        out, err = capfd.readouterr()
+        assert out == '' and err.count('\n') == 1 and err.startswith(f'hi3: {path}: '), err
+    with pytest.raises((ValueError, OSError), match=re.escape(str(path))): learn(array, tmp_path/'run', init=str(path))
+    assert not bite.exists()
+    torch.load(path.open('rb'), weights_only=False)
+    assert bite.exists(), 'the poison works where it is swallowed'
 
 
 @pytest.mark.parametrize('change, key', [

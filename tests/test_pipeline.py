@@ -16,7 +16,8 @@ ENV = {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]
 TINY = dict(prepare=dict(size=128, validation=.2, sets=dict(train=dict(source='bundled', limit=20), test=dict(source='examples'))),
             train=dict(steps=4, batch=2, crop=64, validate_every=2, validate_pairs=2, networks=dict(widths=[8, 12, 16], lattice=2), loss=dict(adversarial=.01)),
             evaluate=dict(sets=['test'], pairs=4, attacks=['none', 'jpeg70', 'crop0.7'], curve=[50], curve_pairs=2),
-            ablate=dict(pairs=2, attacks=['none'], common=dict(steps=2), variants=dict(full={}, no_progressive_recovery=dict(networks=dict(progressive=False)))),
+            ablate=dict(pairs=2, attacks=['none', 'jpeg70'], common=dict(steps=2), variants=dict(full={}, no_progressive_recovery=dict(networks=dict(progressive=False)))),
+            rivals=dict(pairs=2, attacks=['none'], common=dict(steps=2), variants=dict(adh_gan=dict(method='adh_gan', networks=dict(attack='before', backbone='resnet18', widths=[8, 12])))),
             figures=dict(pairs=[['astronaut', 'cat']], attacks=['none', 'jpeg70']))
 
 
@@ -42,10 +43,13 @@ def stages_run(text): return {line.split("'")[1] for line in text.splitlines() i
 def test_pipeline(project):
     first = dvc(project, 'repro')
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
-    assert stages_run(first.stdout) == {'prepare', 'train', 'evaluate', 'ablate@full', 'ablate@no_progressive_recovery', 'figures'}
+    assert stages_run(first.stdout) == {'prepare', 'train', 'evaluate', 'ablate@full', 'ablate@no_progressive_recovery', 'rivals@adh_gan', 'figures'}
     results = json.loads((project/'results/evaluate.json').read_text())
     assert {'revision', 'versions', 'device', 'config'} <= set(results) and results['weights']['about']['steps'] == 4
-    assert 'a grey image' in (project/'figures/table.md').read_text() and (project/'figures/astronaut-cat-reveal.png').stat().st_size > 10_000
+    figures = project/'figures'
+    assert 'a grey image' in (figures/'table.md').read_text() and 'full > no progressive recovery' in (figures/'table2.md').read_text()
+    drawn = ('pipeline', 'methods', 'residual', 'quality', 'payload', 'curve', 'astronaut-cat-hide', 'astronaut-cat-reveal')
+    assert all((figures/f'{f}.png').stat().st_size > 10_000 for f in drawn) and all((figures/f'{t}.md').stat().st_size for t in ('table1', 'table3', 'training'))
 
     assert not stages_run(dvc(project, 'repro').stdout)                     # nothing changed, nothing runs
 

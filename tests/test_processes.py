@@ -1,9 +1,14 @@
-"Two processes see together what one would see alone, and stop together."
+"Several processes see together what one would see alone, and stop together."
 import json
 import socket
+from pathlib import Path
 
+import pytest
 import torch
+from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
+
+CONFIGS = Path(__file__).parent.parent/'paper'/'accelerate'
 
 
 def run_two(tiny, out, *changes, **kw):
@@ -35,3 +40,21 @@ def test_two_processes_run_out_of_time_together(tiny):
     summary = json.loads(two.out.splitlines()[-1])
     assert summary['ended'] == 'out of time'
     assert torch.load(tiny.folder/'time'/'checkpoint.pt', weights_only=True)['step'] == summary['steps']
+
+
+@pytest.mark.parametrize('name', ['one_gpu', 'many_gpus', 'nodes'])
+def test_configurations_are_read(name):
+    c = load_config_from_file(str(CONFIGS/f'{name}.yaml'))
+    assert c.num_processes % c.num_machines == 0 and 4 % c.num_processes == 0 # the paper's batch can be shared
+
+
+def test_evaluation_does_not_depend_on_processes(tiny):
+    changes = [f'evaluate.{k}' for k in ('pairs=10', 'batch=2', 'curve=[]', 'curve_pairs=3', 'cw_pairs=0', 'sets=[train]', 'attacks=[none, noise5, crop0.7]')] # five batches, of which three processes have 2, 2 and 1
+    files = []
+    for name, count in (('one_gpu', 1), ('many_gpus', 2), ('many_gpus', 3)):
+        p = tiny.run(f'evaluated-{count}.json', *changes, command=('-m', 'hi3_nb.evaluation'), env=dict(ACCELERATE_USE_CPU='true'), timeout=120,
+                     launcher=('-m', 'accelerate.commands.launch', '--config_file', CONFIGS/f'{name}.yaml', '--num_processes', count))
+        assert p.returncode == 0, p.err
+        assert p.out.count('| **marked') == 1 # one process tells
+        files.append((tiny.folder/f'evaluated-{count}.json').read_text())
+    assert files[0] == files[1] == files[2]

@@ -1,0 +1,48 @@
+"Try the wheel in dist/ in an empty environment: what it contains, its commands, a picture hidden and revealed."
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+wheel, = (Path(__file__).parent.parent/'dist').glob('*.whl')
+names = zipfile.ZipFile(wheel).namelist()
+folders = {n.split('/')[0] for n in names}
+assert folders == {'hi3_nb', '-'.join(wheel.name.split('-')[:2]) + '.dist-info'}, folders # no tests, no notebooks
+assert not [n for n in names if n.endswith('.ipynb')]
+assert {'hi3_nb/weights/n1.safetensors', 'hi3_nb/weights/n1.json'} <= set(names)
+
+PICTURES = '''
+from PIL import Image
+Image.effect_mandelbrot((320, 240), (-2, -1, 1, 1), 60).convert('RGB').save('cover.png')
+Image.linear_gradient('L').resize((320, 240)).convert('RGB').save('secret.png')
+'''
+CHECK = '''
+from pathlib import Path
+from PIL import Image, ImageChops, ImageStat
+file, = Path('found').iterdir()
+found, secret = Image.open(file), Image.open('secret.png').convert('RGB')
+error = sum(ImageStat.Stat(ImageChops.difference(found, secret)).mean) / 3
+grey = sum(ImageStat.Stat(ImageChops.difference(Image.new('RGB', secret.size, (128,)*3), secret)).mean) / 3
+assert found.size == secret.size and error < grey/2, (error, grey)
+print(f'revealed after JPEG 80: mean error {error:.1f} of 255 (a grey picture: {grey:.1f})')
+'''
+IMPORT = 'import time; t = time.perf_counter(); import {}; print(f"import {}: {{time.perf_counter() - t:.2f}} s")'
+
+with tempfile.TemporaryDirectory() as d:
+    env = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'VIRTUAL_ENV')}
+    def run(*command):
+        p = subprocess.run(list(map(str, command)), cwd=d, env=env, capture_output=True, text=True)
+        assert p.returncode == 0, f'{command}\n{p.stdout}{p.stderr}'
+        return p.stdout
+    uv, python, hi3 = Path(sys.executable).with_name('uv'), Path(d)/'venv/bin/python', Path(d)/'venv/bin/hi3'
+    run(uv, 'venv', '--python', sys.executable, 'venv')
+    run(uv, 'pip', 'install', '--python', python, wheel)
+    print(f'{wheel.name}: {wheel.stat().st_size/1e6:.1f} MB, {len(names)} files')
+    assert 'reveal' in run(hi3, '--help')
+    print(run(hi3, 'info').split('\n\n')[0])
+    run(python, '-c', PICTURES)
+    run(hi3, 'hide', 'cover.png', 'secret.png', '-o', 'marked.jpg', '--quality', 80)
+    run(hi3, 'reveal', 'marked.jpg', '-o', 'found')
+    print(run(python, '-c', CHECK), *(run(python, '-c', IMPORT.format(m, m)) for m in ('hi3_nb', 'hi3_nb.hiding')), sep='', end='')

@@ -1,0 +1,358 @@
+"The command line: what it does with good files, and that bad ones cost one line, exit code 2 and nothing else."
+import functools
+import json
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hi3_nb import commands
+from hi3_nb.commands import main, psnr_of
+from hi3_nb.images import EXAMPLES, package_file, read_image
+
+
+@pytest.fixture(scope='module', autouse=True)
+def weights_loaded_once():
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(commands, 'load_hider', functools.cache(commands.load_hider))
+        yield
+
+
+@pytest.fixture(scope='module')
+def photographs(): return {n: read_image(package_file(EXAMPLES[n])) for n in ('china', 'cat')}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, photographs):
+    "A folder to stand in, with a cover and a secret."
+    monkeypatch.chdir(tmp_path)
+    photographs['china'].resize((200, 150)).save('cover.png')
+    photographs['cat'].resize((120, 80)).save('secret.png')
+    return tmp_path
+
+
+def files(folder): return {p.relative_to(folder): p.read_bytes() if p.is_file() else None for p in folder.rglob('*')}
+
+
+@pytest.fixture
+def hi3(capfd):
+    def run(*words):
+        code = main([str(w) for w in words])
+        return code, *capfd.readouterr()
+    return run
+
+
+@pytest.fixture
+def works(hi3, folder):
+    "Run what works: its result and its notes."
+    def run(*words):
+        code, out, err = hi3(*words, '--json')
+        assert code == 0 and all(line.startswith('note: ') for line in err.splitlines()), err
+        return json.loads(out)
+    return run
+
+
+@pytest.fixture
+def fails(hi3, folder):
+    "Run what fails: it says so in one line with these words, and leaves everything as it was."
+    def run(*words, says=''):
+        before = files(folder)
+        code, out, err = hi3(*words)
+        assert_one_line(code, out, err, says)
+        assert files(folder) == before
+    return run
+
+
+def assert_one_line(code, out, err, says):
+    assert code == 2 and out == '' and err.startswith('hi3: ') and err.count('\n') == 1 and err.endswith('\n') and 'Traceback' not in err, err
+    assert says in err, err
+
+
+def png(width, height): # the header of one, and no pixels
+    chunk = lambda name, data: struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
+
+
+def half(im, name):
+    im.save(name)
+    data = Path(name).read_bytes()
+    Path(name).unlink()
+    return data[:len(data) // 2]
+
+
+def damaged_tiff(im):
+    im.save('a.tif', compression='tiff_lzw')
+    data = Path('a.tif').read_bytes()
+    Path('a.tif').unlink()
+    return data[:1000] + b'\xff'*2000 + data[3000:]
+
+
+BAD = {
+    'not an image': ('bad.png', lambda im: b'no picture, just words', 'not an image'),
+    'empty': ('bad.png', lambda im: b'', 'not an image'),
+    'truncated PNG': ('bad.png', lambda im: half(im, 'a.png'), 'truncated'),
+    'truncated JPEG': ('bad.jpg', lambda im: half(im, 'a.jpg'), 'truncated'),
+    'truncated WebP': ('bad.webp', lambda im: half(im, 'a.webp'), 'bad.webp'),
+    'damaged TIFF': ('bad.tif', damaged_tiff, 'bad.tif'), # libtiff would add a line of its own
+    'zero-sized PNG': ('bad.png', lambda im: png(0, 0), 'bad.png'),
+    'zero-sized PPM': ('bad.ppm', lambda im: b'P6 0 5 255\n', 'bad.ppm'),
+    'decompression bomb': ('bad.png', lambda im: png(30000, 30000), 'more pixels'),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_picture(case, fails, photographs, folder):
+    name, make, says = BAD[case]
+    Path(name).write_bytes(make(photographs['china'].resize((200, 150))))
+    for words in (['reveal', name, '-o', 'new/found'], ['hide', name, 'secret.png', '-o', 'new.png'], ['hide', 'cover.png', name, '-o', 'new.png'],
+                  ['attack', name, 'jpeg70', '-o', 'new.png'], ['compare', 'cover.png', name]):
+        fails(*words, says=says)
+
+
+def test_too_small(fails):
+    Image.new('RGB', (200, 15)).save('bad.png')
+    fails('hide', 'bad.png', 'secret.png', '-o', 'new.png', says='too small')
+    fails('reveal', 'bad.png', '-o', 'new', says='too small')
+    Image.new('RGB', (2000, 20)).save('thin.png')
+    fails('hide', 'thin.png', 'secret.png', '-o', 'new.png', '--inner', 256, says='too small')
+
+
+def test_paths_that_cannot_be_read_or_written(fails):
+    Path('file').write_text('a file, not a folder')
+    Path('folder.png').mkdir()
+    for words, says in ((['hide', 'missing.png', 'secret.png', '-o', 'new.png'], 'missing.png: No such file'), (['reveal', 'missing.png', '-o', 'new'], 'missing.png'),
+                        (['reveal', 'folder.png', '-o', 'new'], 'Is a directory'), (['compare', 'cover.png', 'x'*300], 'too long'),
+                        (['hide', 'cover.png', 'secret.png', '-o', 'missing/new.png'], 'no such folder'), (['hide', 'cover.png', 'secret.png', '-o', 'file/new.png'], 'no such folder'),
+                        (['hide', 'cover.png', 'secret.png', '-o', 'folder.png', '--force'], 'is a folder'), (['hide', 'cover.png', 'secret.png', '-o', 'x'*300 + '.tiff'], 'too long'),
+                        (['reveal', 'cover.png', '-o', 'file'], 'is not a folder'), (['reveal', 'cover.png', '-o', 'file/new'], 'Not a directory'),
+                        (['hide', 'cover.png', 'secret.png', '-o', 'new'], 'there are .png'), (['hide', 'cover.png', 'secret.png', '-o', 'new.gif'], 'there are .png')):
+        fails(*words, says=says)
+
+
+@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='root may write anywhere')
+def test_folder_that_may_not_be_written(fails, folder):
+    (folder/'locked').mkdir(0o555)
+    fails('hide', 'cover.png', 'secret.png', '-o', 'locked/new.png', says='Permission denied')
+    fails('reveal', 'cover.png', '-o', 'locked/new', says='Permission denied')
+
+
+def test_existing_outputs_are_kept(fails, works):
+    works('hide', 'cover.png', 'secret.png', '-o', 'marked.png')
+    works('reveal', 'marked.png', '-o', 'found')
+    for words in (['hide', 'cover.png', 'secret.png', '-o', 'marked.png'], ['attack', 'cover.png', 'blur1', '-o', 'marked.png'], ['reveal', 'marked.png', '-o', 'found']):
+        fails(*words, says='--force')
+        works(*words, '--force')
+    Path('bad.png').write_text('no picture')
+    fails('reveal', 'bad.png', '-o', 'found', '--force', says='not an image')
+
+
+def test_an_output_is_never_an_input(fails):
+    for output in ('cover.png', 'secret.png', './cover.png'): fails('hide', 'cover.png', 'secret.png', '-o', output, '--force', says='also an input')
+    os.link('cover.png', 'same.png')
+    fails('hide', 'cover.png', 'secret.png', '-o', 'same.png', '--force', says='also an input')
+    fails('attack', 'cover.png', 'blur1', '-o', 'cover.png', '--force', says='also an input')
+    os.rename('same.png', 'secret1.png')
+    fails('reveal', 'secret1.png', '-o', '.', '--force', says='also an input')
+
+
+def test_more_secrets_than_the_weights_hide(fails):
+    fails('hide', 'cover.png', 'secret.png', 'cover.png', '-o', 'new.png', '--weights', 'n1', says='hide 1 secret(s), not 2')
+    fails('hide', 'cover.png', *['secret.png']*9, '-o', 'new.png', says='no weights that hide 9 secrets')
+
+
+def test_bad_weights(fails):
+    Path('bad.safetensors').write_bytes(b'not weights at all')
+    for words in (['reveal', 'cover.png', '-o', 'new', '--weights'], ['info']):
+        fails(*words, 'bad.safetensors', says='not a file of weights')
+        fails(*words, 'n99', says='the package has')
+
+
+@pytest.mark.parametrize('words, says', [
+    ('hide cover.png secret.png -o new.png --strength 0', 'strength'), ('hide cover.png secret.png -o new.png --strength nan', 'strength'),
+    ('hide cover.png secret.png -o new.jpg --quality 101', 'quality'), ('hide cover.png secret.png -o new.png --inner 5', 'inner'),
+    ('hide cover.png -o new.png', 'SECRET'), ('hide cover.png secret.png', '--output'), ('reveal cover.png -o new --size big', 'WIDTHxHEIGHT'),
+    ('reveal cover.png -o new --size 99999x99999', 'more pixels'), ('reveal cover.png -o new --size 5x5', 'too small'),
+    ('attack cover.png squeeze5 -o new.png', 'no such attack'), ('attack cover.png jpeg500 -o new.png', 'between 1 and 100'), ('attack cover.png scale1000 -o new.png', 'between'),
+    ('evaluate missing', 'no such folder'), ('evaluate . --attacks jpeg', 'no such attack'), ('evaluate . --pairs 0', 'pairs'),
+    ('train --params missing.yaml', 'missing.yaml'), ('train --params bad.yaml', 'learning_rate'), ('data nothing --pins pins.dvc', 'pins'), ('data nothing', 'data.dvc'), ('show', 'show')])
+def test_bad_options(words, says, fails):
+    Path('bad.yaml').write_text('train: {learning_rate: 1}\nprepare: {sets: {train: {}}}\n')
+    Path('pins.dvc').write_text('deps: []\nouts: []\n')
+    fails(*words.split(), says=says)
+
+
+def test_too_few_photographs(fails, folder):
+    (folder/'few').mkdir()
+    (folder/'few'/'only.png').write_bytes(Path('cover.png').read_bytes())
+    (folder/'few'/'broken.png').write_text('no picture')
+    fails('evaluate', 'few', says='1 usable photographs of 2')
+
+
+def test_interrupted_or_out_of_memory(fails, hi3, folder, monkeypatch):
+    from hi3_nb.hiding import Hider
+    def raising(e):
+        def f(*a, **kw): raise e
+        return f
+    for e in (MemoryError(), RuntimeError('DefaultCPUAllocator: can\'t allocate memory')):
+        monkeypatch.setattr(Hider, 'reveal', raising(e))
+        fails('reveal', 'cover.png', '-o', 'new', says='not enough memory')
+    monkeypatch.setattr(Hider, 'hide', raising(KeyboardInterrupt()))
+    before = files(folder)
+    assert hi3('hide', 'cover.png', 'secret.png', '-o', 'new.png') == (130, '', '') and files(folder) == before
+    monkeypatch.setattr(Hider, 'hide', raising(AssertionError('a fault of ours')))
+    with pytest.raises(AssertionError): main(['hide', 'cover.png', 'secret.png', '-o', 'new.png'])
+
+
+def shell(*words, **kw):
+    return subprocess.Popen([sys.executable, '-m', 'hi3_nb.commands', *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+
+
+def test_full_disk(folder, photographs):
+    before = files(folder)
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)) # writing fails half-way, as on a full disk
+    p = shell('hide', 'cover.png', 'secret.png', '-o', 'new.png', preexec_fn=limit)
+    out, err = p.communicate(timeout=60)
+    assert_one_line(p.returncode, out, err, 'new.png: File too large')
+    assert files(folder) == before
+
+
+def test_interrupted_in_a_shell(folder):
+    p = shell('evaluate', '.', '--size', 1024, env={**os.environ, 'TMPDIR': str(folder), 'OMP_NUM_THREADS': '1'})
+    while not list(folder.glob('hi3-*/*.npy')):
+        assert p.poll() is None, p.communicate()
+        time.sleep(.02)
+    for _ in range(3): # Python loses an interrupt that meets an object's end; people ask again
+        p.send_signal(signal.SIGINT)
+        try: out, err = p.communicate(timeout=30); break
+        except subprocess.TimeoutExpired: pass
+    assert p.returncode == 130 and 'Traceback' not in err and not list(folder.glob('hi3-*')), err
+
+
+def test_in_a_shell(folder):
+    "A broken file beside a good one: codes, streams, and help without the seconds that torch takes."
+    for words, code in ((['hide', 'cover.png', 'secret.png', '-o', 'marked.png'], 0), (['--help'], 0)):
+        p = shell(*words)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == code and out and 'Warning' not in err and 'Traceback' not in err, err
+    quick = 'import sys; from hi3_nb.commands import main; main(["--help"]); sys.exit("torch" in sys.modules or "numpy" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', quick], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def rotated(im, name): # stored on its side, as phones do
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    im.transpose(Image.Transpose.ROTATE_90).save(name, exif=exif)
+
+
+def palette_with_hole(im, name): im.quantize(64).save(name, transparency=0)
+def animated(im, name): im.save(name, save_all=True, append_images=[im.rotate(90)])
+def sixteen_bits(im, name): Image.fromarray(np.asarray(im.convert('L')).astype(np.uint16) * 257).save(name)
+
+KINDS = {
+    'grey': ('in.png', lambda im, name: im.convert('L').save(name), ''), 'black and white': ('in.png', lambda im, name: im.convert('1').save(name), ''),
+    'palette': ('in.png', lambda im, name: im.quantize(64).save(name), ''), 'palette with a hole': ('in.png', palette_with_hole, ''),
+    'alpha': ('in.png', lambda im, name: im.convert('RGBA').save(name), ''), '16 bits': ('in.png', sixteen_bits, ''),
+    'CMYK': ('in.jpg', lambda im, name: im.convert('CMYK').save(name), ''), 'rotated': ('in.jpg', rotated, 'turned upright'),
+    'animated GIF': ('in.gif', animated, 'has several frames'), 'animated PNG': ('in.png', animated, 'has several frames'), 'animated WebP': ('in.webp', animated, 'has several frames'),
+    'pages of a TIFF': ('in.tif', animated, 'has several frames')}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_kinds_of_pictures(kind, works, folder, photographs):
+    name, make, note = KINDS[kind]
+    make(photographs['china'].resize((72, 48)), name)
+    for words in (['hide', name, 'secret.png', '-o', 'as-cover.png'], ['hide', 'cover.png', name, '-o', 'as-secret.png'], ['attack', name, 'jpeg70', '-o', 'attacked.png']):
+        result = works(*words)
+        assert any(note in n for n in result['notes']) if note else not any('frames' in n or 'upright' in n for n in result['notes'])
+    assert Image.open('as-cover.png').size == Image.open('attacked.png').size == (72, 48)
+
+
+def test_large_pictures_without_warnings(works, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 200*150 - 1) # Pillow warns from here to twice as many
+    assert works('compare', 'cover.png', 'cover.png')['psnr'] == 100 and not len(recwarn)
+
+
+@pytest.mark.parametrize('name, lossless', [('new.png', True), ('new.TIF', True), ('new.bmp', True), ('new.jpg', False), ('new.webp', False)])
+def test_output_formats(name, lossless, works):
+    result = works('hide', 'cover.png', 'secret.png', '-o', name, '--quality', 90)
+    works('hide', 'cover.png', 'secret.png', '-o', 'whole.png')
+    assert (psnr_of(read_image(name), read_image('whole.png')) == 100) == lossless
+    assert any('quality 90' in n for n in result['notes']) != lossless
+    assert result['psnr'] == round(psnr_of(read_image('cover.png'), read_image(name)), 2), 'the figure is of what is in the file'
+
+
+def test_colour_profile_is_kept_and_whereabouts_are_not(works):
+    from PIL import ImageCms
+    profile, exif = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes(), Image.Exif()
+    exif[0x010e] = 'at home'
+    with Image.open('cover.png') as im: im.save('phone.jpg', icc_profile=profile, exif=exif)
+    works('hide', 'phone.jpg', 'secret.png', '-o', 'new.jpg')
+    with Image.open('new.jpg') as im: assert im.info['icc_profile'] == profile and not im.getexif()
+
+
+@pytest.mark.parametrize('cover', ['thumbnail', 'phone'])
+def test_hide_attack_reveal_compare(cover, folder, works, hi3, photographs):
+    china, name = photographs['china'], 'thumbnail.png'
+    if cover == 'phone': rotated(china.resize((200, 150)).transpose(Image.Transpose.ROTATE_90), name := 'phone.jpg')
+    else: china.resize((200, 150)).save(name)
+    size = (150, 200) if cover == 'phone' else (200, 150)
+    marked = works('hide', name, 'secret.png', '-o', 'marked.png')
+    assert (marked['width'], marked['height']) == size and marked['psnr'] > 25
+    assert any('120x80, hidden at' in n for n in marked['notes']) and any('upright' in n for n in marked['notes']) == (cover == 'phone')
+    works('attack', 'marked.png', 'jpeg75', '-o', 'sent.jpg')
+    found = works('reveal', 'sent.jpg', '-o', 'a/b')
+    assert found['secrets'] == ['a/b/secret1.png'] and Image.open('a/b/secret1.png').size == size
+    quality = works('compare', 'secret.png', 'a/b/secret1.png')
+    assert quality['psnr'] > 15 and 0 < quality['ssim'] < 1
+    code, out, err = hi3('compare', 'marked.png', 'sent.jpg')
+    assert code == 0 and err == '' and out.startswith('PSNR ') and out.count('\n') == 1
+
+
+def test_shrunk_on_its_way(works):
+    works('hide', 'cover.png', 'secret.png', '-o', 'marked.png', '--inner', 128, '--strength', 1.5)
+    with Image.open('marked.png') as im: im.resize((150, 113)).save('sent.jpg', quality=90)
+    works('reveal', 'sent.jpg', '-o', 'found', '--size', '200x150', '--inner', 128, '--strength', 1.5)
+    assert Image.open('found/secret1.png').size == (128, 96)
+    assert works('compare', 'secret.png', 'found/secret1.png')['psnr'] > 14
+
+
+def test_attacked_files_are_what_the_codec_wrote(works):
+    "Compressed once, not twice: the JPEG holds the very pixels of the attack."
+    for codec in ('jpeg', 'webp'):
+        works('attack', 'cover.png', f'blur1+{codec}60', '-o', f'a.{codec}')
+        works('attack', 'cover.png', f'blur1+{codec}60', '-o', f'a-{codec}.png')
+        assert psnr_of(read_image(f'a.{codec}'), read_image(f'a-{codec}.png')) == 100
+    assert any('one more attack' in n for n in works('attack', 'cover.png', 'scale0.5', '-o', 'b.jpg')['notes'])
+    a, b = (works('attack', 'cover.png', 'noise5', '-o', f'{seed}.png', '--seed', seed) for seed in (1, 2))
+    assert Path('1.png').read_bytes() != Path('2.png').read_bytes()
+
+
+def test_evaluate_and_info(works, hi3, folder):
+    (folder/'bad.png').write_text('no picture')
+    words = ['evaluate', '.', '--size', 64, '--attacks', 'none, jpeg70']
+    result = works(*words)
+    assert result['pairs'] == 2 and list(result['attacks']) == ['none', 'jpeg70'] and any('bad.png' in n for n in result['notes'])
+    code, out, _ = hi3(*words)
+    assert code == 0 and '| JPEG quality 70 |' in out
+    info, = works('info', 'n1')['weights']
+    assert info['config']['secrets'] == 1 and info['record']['sets']
+    assert hi3('--version')[1].startswith('hi3 ') and 'Usage' in hi3()[1]
+    for command in ('hide', 'reveal', 'attack', 'compare', 'evaluate', 'train', 'data', 'info'): assert f'hi3 {command} ' in hi3(command, '--help')[1]
+
+
+def test_train_and_data(works, folder, tiny, hi3):
+    code, out, err = hi3('train', '--params', tiny.folder/'params.yaml', '--data', tiny.folder, '--out', 'run', '--set', 'train.steps=2', '--set', 'train.validate_every=2')
+    assert code == 0 and '"steps": 2' in out and Path('run/model.safetensors').exists(), err
+    works('hide', 'cover.png', 'secret.png', '-o', 'new.png', '--weights', 'run/model.safetensors')
+    Path('pins.dvc').write_text('deps: [{path: https://example.org/a.zip}]\nouts: [{path: a.zip, md5: x, size: 1}]\n')
+    Path('a.zip').touch() # there already: nothing to download
+    assert hi3('data', 'a', '--pins', 'pins.dvc') == (0, 'a.zip\n', '')
