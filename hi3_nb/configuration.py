@@ -94,6 +94,7 @@ class TrainConfig:
     validate_pairs: int = 16
     checkpoint_every: int = 500 # steps
     init: str = ''              # weights to start from: a name or a file
+    photographs: str = ''       # what is trained on, in words, for the weights' provenance
     networks: object = None     # shape of the networks: the method's own `Config`; None: its defaults
     attack: AttackConfig = field(default_factory=AttackConfig)
     loss: LossConfig = field(default_factory=LossConfig)
