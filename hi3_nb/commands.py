@@ -121,16 +121,13 @@ def psnr_of(a, b)->float: # Pillow images of one size
 
 def ssim_of(a, b)->float|None: # Pillow images of one size
     "SSIM as `hi3_nb.images.ssim` defines it; None for pictures smaller than its window."
-    from hi3_nb.images import gaussian_blur, to_tensor
+    from hi3_nb.images import gaussian_blur, similarity, to_tensor
     if min(a.size) < 11: return None
-    total, H, mean = 0., a.height, lambda v: gaussian_blur(v, 1.5)
+    total, H = 0., a.height
     for top in range(0, H, 256):
         first, last = max(0, top - 5), min(H, top + 256 + 5)
         x, y = (to_tensor(im.crop((0, first, im.width, last))) for im in (a, b))
-        mx, my = mean(x), mean(y)
-        vx, vy, both = mean(x*x) - mx*mx, mean(y*y) - my*my, mean(x*y) - mx*my
-        full = (2*mx*my + .01**2) * (2*both + .03**2) / ((mx*mx + my*my + .01**2) * (vx + vy + .03**2))
-        total += full[..., top - first:top - first + 256, :].mean((0, 1, 3)).sum().item()
+        total += similarity(x, y, lambda v: gaussian_blur(v, 1.5))[..., top - first:top - first + 256, :].mean((0, 1, 3)).sum().item()
     return total / H
 
 # %% ../nbs/12_commands.ipynb #c019

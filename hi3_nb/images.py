@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EXAMPLES', 'ImageError', 'upright', 'as_rgb', 'read_image', 'to_tensor', 'to_uint8', 'to_pil', 'package_file',
-           'square', 'example', 'show_images', 'round_ste', 'quantise', 'psnr', 'ssim', 'to_ycc', 'to_rgb',
-           'dct_matrix', 'to_blocks', 'from_blocks', 'block_dct', 'block_idct', 'pad_to', 'gaussian_blur']
+           'square', 'example', 'show_images', 'round_ste', 'quantise', 'psnr', 'similarity', 'ssim', 'to_ycc',
+           'to_rgb', 'dct_matrix', 'to_blocks', 'from_blocks', 'block_dct', 'block_idct', 'pad_to', 'gaussian_blur']
 
 # %% ../nbs/00_images.ipynb #c003
 import math
@@ -145,14 +145,18 @@ def _window(n:int, device)->torch.Tensor:
     at = (torch.arange(n, device=device)[:, None] + torch.arange(-5, 6, device=device)).abs()
     return torch.zeros(n, n, device=device).scatter_add_(1, torch.where(at < n, at, 2*n - 2 - at), (w / w.sum()).expand(n, -1).contiguous())
 
+def similarity(a:torch.Tensor, # (B, 3, H, W) in [0, 1]
+               b:torch.Tensor, # likewise
+               mean)->torch.Tensor: # mean: images -> their local means
+    "Structural similarity around each pixel (Wang et al. 2004, equation 13, range 1). -> (B, 3, H, W)."
+    x, y, xx, yy, xy = mean(torch.cat([a, b, a*a, b*b, a*b])).chunk(5)
+    return (2*x*y + .01**2) * (2*(xy - x*y) + .03**2) / ((x*x + y*y + .01**2) * (xx - x*x + yy - y*y + .03**2))
+
 def ssim(a:torch.Tensor, # (B, 3, H, W) in [0, 1], sides of at least 11
          b:torch.Tensor)->torch.Tensor: # one figure an image
     "Structural similarity of each image (Wang et al. 2004: Gaussian window 11x11, sigma 1.5, range 1), averaged over RGB; what torchmetrics gives, in a quarter of the time."
-    a, b = a.float(), b.float()
     rows, columns = (_window(n, a.device) for n in a.shape[-2:])
-    x, y, xx, yy, xy = rows @ torch.stack([a, b, a*a, b*b, a*b]) @ columns.T
-    s = (2*x*y + .01**2) * (2*(xy - x*y) + .03**2) / ((x*x + y*y + .01**2) * (xx - x*x + yy - y*y + .03**2))
-    return s.flatten(1).mean(1)
+    return similarity(a.float(), b.float(), lambda v: rows @ v @ columns.T).flatten(1).mean(1)
 
 # %% ../nbs/00_images.ipynb #c024
 _TO_YCC = torch.tensor([[.299, .587, .114], [-.168735892, -.331264108, .5], [.5, -.418687589, -.081312411]])
