@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['FORMATS', 'LOSSY', 'app', 'option', 'argument', 'Strength', 'Inner', 'Force', 'Json', 'Quality', 'format_of',
            'encode', 'check_outputs', 'write_files', 'made_folder', 'quiet', 'read_picture', 'rgb_profile', 'psnr_of',
-           'ssim_of', 'answer', 'progress', 'load_hider', 'weights_for', 'size_of', 'start', 'hide_command',
-           'hide_files', 'reveal_command', 'reveal_file', 'attack_file', 'attack_command', 'compare_command',
-           'evaluate_command', 'evaluate_folder', 'train_command', 'data_command', 'weights_info', 'info_text',
-           'info_command', 'explain', 'main']
+           'ssim_of', 'answer', 'progress', 'load_hider', 'size_of', 'start', 'hide_command', 'hide_files',
+           'reveal_command', 'reveal_file', 'attack_file', 'attack_command', 'compare_command', 'evaluate_command',
+           'evaluate_folder', 'train_command', 'data_command', 'weights_info', 'info_text', 'info_command', 'explain',
+           'main']
 
 # %% ../nbs/12_commands.ipynb #c004
 import io
@@ -48,9 +48,9 @@ def encode(im, path:Path, quality:int=95, subsampling:int=0, profile:bytes|None=
 def check_outputs(paths:list[Path], inputs:list[Path], force:bool, new_folder:bool=False): # new_folder: their folder will be made
     "Raise before the work begins if an output has no known extension, has no folder, would replace an input, or exists (`force`: may exist)."
     for path in paths:
+        if path.is_dir(): raise ValueError(f'{path}: is a folder')
         format_of(path)
         if not (new_folder or path.parent.is_dir()): raise FileNotFoundError(f'{path}: there is no such folder')
-        if path.is_dir(): raise ValueError(f'{path}: is a folder')
         if path.exists() and any(i.exists() and path.samefile(i) for i in inputs): raise ValueError(f'{path}: is also an input; choose another name for the output')
         if path.exists() and not force: raise FileExistsError(f'{path}: exists already; --force replaces it')
 
@@ -160,18 +160,11 @@ def load_hider(weights:str, secrets:int|None=None):
     if secrets and secrets != h.secrets: raise ValueError(f'the weights {weights} hide {h.secrets} secret(s), not {secrets}')
     return h
 
-def weights_for(secrets:int)->str:
-    "Name of the weights, among those that come with the package, that hide so many secrets. Raises `ValueError`."
-    from hi3_nb.networks import WEIGHTS
-    known = sorted(p.stem for p in WEIGHTS.glob('*.safetensors'))
-    if f'n{secrets}' not in known: raise ValueError(f'no weights that hide {secrets} secrets come with the package; it has {", ".join(known) or "none"}')
-    return f'n{secrets}'
-
 # %% ../nbs/12_commands.ipynb #c022
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=dict(help_option_names=['-h', '--help'], max_content_width=110))
 option, argument = typer.Option, typer.Argument
-Strength = Annotated[float, option(min=.1, max=10, help='Of what is written into the cover: more is sturdier and more visible. Reveal with the same.')]
-Inner = Annotated[int | None, option(min=16, metavar='PIXELS', help='Hide in a smaller version with so many pixels on its longer side: survives being shrunk. Reveal with the same.')]
+Strength = Annotated[float, option(min=.1, max=10, help='Of the change to the cover: more is sturdier and more visible. Hide and reveal with the same.')]
+Inner = Annotated[int | None, option(min=16, metavar='PIXELS', help='Hide in a smaller version with so many pixels on its longer side: survives being shrunk. Hide and reveal with the same.')]
 Force = Annotated[bool, option('--force', help='Replace files that exist.')]
 Json = Annotated[bool, option('--json', help='Print one JSON object.')]
 Quality = Annotated[int, option(min=1, max=100, help='Of a .jpg or .webp output.')]
@@ -216,6 +209,7 @@ def hide_command(cover:Annotated[Path, argument(metavar='COVER', help='Picture t
     hi3 hide phone.jpg secret.jpg -o marked.png --inner 512     (for a messenger that shrinks pictures)
     """
     check_outputs([output], [cover, *secrets], force)
+    from hi3_nb.hiding import weights_for
     begin, notes, weights = time.time(), [], weights or weights_for(len(secrets))
     result = hide_files(cover, secrets, output, load_hider(weights, len(secrets)), strength, inner, quality, notes)
     result = dict(marked=str(output), **result, weights=weights, strength=strength, inner=inner, seconds=round(time.time() - begin, 2))
@@ -230,6 +224,7 @@ def hide_files(cover:Path, secrets:list[Path], output:Path, hider, strength:floa
     picture, hidden = read_picture(cover, notes), [read_picture(s, notes) for s in secrets]
     size = inner_size(picture.size, inner)
     check_size(size)
+    if inner and size == picture.size: notes.append(f'--inner {inner}: {cover} is no larger, and takes the secrets at its own size')
     notes += [f'{path}: {s.width}x{s.height}, hidden at {size[0]}x{size[1]}' for path, s in zip(secrets, hidden) if s.size != size]
     with progress('hiding') as done: marked = hider.hide(picture, hidden, strength, inner, done)
     data = encode(marked, output, quality, profile=rgb_profile(picture))
@@ -247,6 +242,8 @@ def reveal_command(marked:Annotated[Path, argument(metavar='MARKED', help='Pictu
                    strength:Strength=1., inner:Inner=None,
                    weights:Annotated[str, option(help='Name or file, as it was hidden.')]='n1', force:Force=False, as_json:Json=False):
     """Reveal what is hidden in a picture.
+
+    Every picture reveals something: coloured blotches mean that nothing is hidden in it, or that weights, --strength or --inner are not those it was hidden with.
 
     \b
     hi3 reveal marked.png -o found

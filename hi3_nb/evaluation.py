@@ -157,7 +157,7 @@ def attack_title(name:str)->str:
     from hi3_nb.attacks import parse_attack
     if name == 'none': return 'no attack'
     if name.startswith('cw'): return f'C&W, perturbation {name[2:]} dB'
-    return ', then '.join(f'{_NAMES[k]} {v:g}' for k, v in parse_attack(name))
+    return ', then '.join(f'{_NAMES[k]} {v:g}' + ' of its area' * (k == 'crop') for k, v in parse_attack(name))
 
 # %% ../nbs/08_evaluation.ipynb #c014
 def figures_of(results:dict, name:str)->dict[str, tuple]:
@@ -191,10 +191,11 @@ def example_figure(model:Method, names:tuple[str, ...], # of examples: cover, th
     n = hidden.shape[1]
     top = [cover, marked, (marked - cover)*5 + .5, *hidden[0]]
     head = ['cover', f'marked, {psnr(marked, cover).item():.1f} dB', 'difference x5'] + [f'secret {i + 1}' if n > 1 else 'secret' for i in range(n)]
+    first = show_images(top, head, size=min(2.2, width/len(top)))
     fig = show_images([done] + [[r[0, i] for r in recovered] for i in range(n)], [attack_title(a) for a in attacks], ['attacked'] + [f'recovered {i + 1}' if n > 1 else 'recovered' for i in range(n)], min(2.2, width/len(attacks)))
     for i in range(n):
         for ax, r in zip(fig.axes[(i + 1)*len(attacks):], recovered): ax.set_xlabel(f'{psnr(r[:, i], hidden[:, i]).item():.1f} dB', fontsize=9)
-    return show_images(top, head, size=min(2.2, width/len(top))), fig
+    return first, fig
 
 # %% ../nbs/08_evaluation.ipynb #7594a658
 def main(argv=None):

@@ -56,7 +56,7 @@ def curve_figure(path:str|Path, # curve.csv
     fig, ax = _axes(xlabel='training images seen', ylabel='PSNR, dB')
     for k, colour in SHADES.items():
         ax.plot(c['images'], c[k], color=colour, ls='--' if k == 'marked' else '-', label='marked image' if k == 'marked' else f'secret, {attack_title(k)}')
-    if target: ax.axhline(target, color='grey', lw=.8, ls=':')
+    if target: ax.axhline(target, color='grey', lw=.8, ls=':', label='marked image, asked for on crops')
     ax.xaxis.set_major_formatter('{x:,.0f}')
     ax.legend(frameon=False)
     return fig
@@ -70,7 +70,7 @@ def quality_figure(evaluations:dict[str, dict], # method -> as from `evaluate`
         for (name, s), style in zip(list(r['sets'].items())[:sets], ('-', '--', '-.')):
             points = sorted((int(k[4:]), v['psnr']) for k, v in s.get('curve', s)['attacks'].items() if re.fullmatch(r'jpeg\d+', k))
             if not points: continue
-            ax.plot(*zip(*points), style, marker='o', ms=4, color=look(method)[1], label=f'{look(method)[0]}, {name}: marked {s["marked"]["psnr"]:.1f} dB')
+            ax.plot(*zip(*points), style, marker='o', ms=4, color=look(method)[1], label=f'{look(method)[0]}, {s.get("curve", s)["pairs"]} pairs of {name}: marked {s["marked"]["psnr"]:.1f} dB')
     grey = [s['baselines']['grey']['attacks']['none']['psnr'] for r in evaluations.values() for s in list(r['sets'].values())[:1]]
     if grey: ax.axhline(grey[0], color='grey', lw=1, ls=':', label='a grey image')
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
@@ -111,11 +111,10 @@ def read_evaluations(folder:str|Path)->dict[str, list[dict]]:
     return dict(sorted(found.items(), key=lambda x: known.index(x[0]) if x[0] in known else len(known)))
 
 def note(evaluations:Iterable[dict], name:str)->str:
-    "What stands under a table: how many images, how they were measured, and which strengths the paper's columns stand beside."
+    "What stands under a table: how many images, how they were measured."
     pairs = sorted({r['sets'][name]['pairs'] for r in evaluations if name in r['sets']})
-    strengths = [attack_title(a) for a in dict.fromkeys(a for v in PAPER.values() for a in v) if a not in ('marked', 'none')]
     return (f'PSNR in dB / SSIM (Gaussian 11x11, sigma 1.5, range 1), means over {" to ".join(f"{p:,}" for p in (pairs[0], pairs[-1])[:len(pairs)])} groups of cover and secrets from {name}, '
-            f'never trained on; 8-bit files, real codecs (libjpeg 4:2:0, WebP). The paper does not state its strengths; its figures stand beside: {"; ".join(strengths)}.')
+            f'never trained on; 8-bit files, real codecs (libjpeg 4:2:0, WebP). The paper does not state its strengths; its figures stand beside the nearest of ours.')
 
 def _markdown(head, rows): return '\n'.join('| ' + ' | '.join(map(str, r)) + ' |' for r in (head, ['---']*len(head), *rows))
 
@@ -214,7 +213,7 @@ def _attacks(c:AttackConfig): # the attack layer in lines of words
     for kind, share in c.shares.items():
         low, high = getattr(c, 'quality' if kind == 'jpeg' else kind, (0, 0))
         if share: kinds.append(f'{share/sum(c.shares.values()):.0%}  ' + _KINDS[kind].format(f'{low:g} to {high:g}'))
-    return [*kinds, f'JPEG mixes {", ".join(c.simulators)}' if len(c.simulators) > 1 else f'JPEG as {c.simulators[0]}', *([f'libjpeg forward: {c.real:.0%}'] if c.real else []), f'others on JPEG {c.base_quality}']
+    return [*kinds, f'JPEG: {", ".join(c.simulators)}, mixed' if len(c.simulators) > 1 else f'JPEG: {c.simulators[0]}', *([f'{c.real:.0%} of it with libjpeg forward'] if c.real else []), f'all others follow JPEG {c.base_quality}']
 
 def pipeline_figure(c:NetworkConfig=NetworkConfig(), attack:AttackConfig=AttackConfig(),
                     judged:bool=True): # whether the discriminators have a part in the loss
@@ -226,16 +225,16 @@ def pipeline_figure(c:NetworkConfig=NetworkConfig(), attack:AttackConfig=AttackC
     rows = fig.add_gridspec(2, len(units), height_ratios=(1, 1.1))
     ax = fig.add_subplot(rows[0, :])
     ax.set(xlim=(0, 10.2), ylim=(0, 2.7)); ax.axis('off')
-    def box(x, y, w, h, text, colour, size=10, **kw):
+    def box(x, y, w, h, text, colour, size=10, spacing=1.25, **kw):
         ax.add_patch(FancyBboxPatch((x - w/2, y - h/2), w, h, boxstyle='round,pad=0,rounding_size=.08', fc=colour, ec='black', lw=.8, **kw))
-        ax.text(x, y, text, ha='center', va='center', fontsize=size, linespacing=1.25)
+        ax.text(x, y, text, ha='center', va='center', fontsize=size, linespacing=spacing)
     def arrow(a, b, **kw): ax.annotate('', b, a, arrowprops=dict(arrowstyle='-|>', lw=1, color='black', shrinkA=0, shrinkB=0, **kw))
     word = lambda x, y, text: ax.text(x, y, text, ha='center', va='center', fontsize=9)
     blue, red = '#D6E8F5', '#F7DEDD'
     word(.4, 1.6, 'cover\n+\n' + (f'{n} secrets' if n > 1 else 'secret')); arrow((.8, 1.6), (1.05, 1.6))
     box(1.35, 1.6, .6, .8, 'E', blue, 13); arrow((1.65, 1.6), (1.95, 1.6))
     word(2.4, 1.6, 'residual\n+ cover\n= marked'); arrow((2.85, 1.6), (3.05, 1.6))
-    box(4.2, 1.45, 2.3, 2.45, 'attack layer\n\n' + '\n'.join(_attacks(attack)), red, 8.5); arrow((5.35, 1.6), (5.55, 1.6))
+    box(4.2, 1.4, 2.3, 2.6, 'attack layer\n' + '\n'.join(_attacks(attack)), red, 8, 1.45); arrow((5.35, 1.6), (5.55, 1.6))
     word(5.95, 1.6, 'attacked'); arrow((6.35, 1.6), (6.55 if model.D else 8.5, 1.6))
     if model.D:
         box(6.85, 1.6, .6, .8, 'D', blue, 13); arrow((6.85, 1.2), (6.85, .9)); word(6.85, .68, 'recovered\ncover')

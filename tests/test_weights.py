@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hi3_nb.attacks import attack_batch
-from hi3_nb.evaluation import recover
+from hi3_nb.evaluation import file_hash, recover
 from hi3_nb.images import EXAMPLES, example, psnr, quantise
 from hi3_nb.networks import WEIGHTS, about_weights, load_model
 
@@ -39,6 +39,10 @@ def test_recovered(hidden, record, attack):
     model, _, secrets, marked = hidden
     recovered = recover(model, attack_batch(marked, attack, range(len(marked)))[0])
     assert psnr(recovered, secrets).mean() > record['attacks'][attack]['psnr'] - MARGIN
+
+
+def test_record_is_of_these_weights(name):
+    assert json.loads((WEIGHTS/f'{name}.json').read_text())['weights']['hash'] == file_hash(WEIGHTS/f'{name}.safetensors')
 
 
 def test_provenance(name):
