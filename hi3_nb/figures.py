@@ -111,10 +111,12 @@ def read_evaluations(folder:str|Path)->dict[str, list[dict]]:
     return dict(sorted(found.items(), key=lambda x: known.index(x[0]) if x[0] in known else len(known)))
 
 def note(evaluations:Iterable[dict], name:str)->str:
-    "What stands under a table: how many images, how they were measured."
-    pairs = sorted({r['sets'][name]['pairs'] for r in evaluations if name in r['sets']})
+    "What stands under a table: how many images, how they were measured, and which strengths the paper's figures stand beside."
+    evaluations = [r for r in evaluations if name in r['sets']]
+    pairs = sorted({r['sets'][name]['pairs'] for r in evaluations})
+    paper = dict.fromkeys(a for r in evaluations for a in PAPER.get(r['weights']['config'].get('secrets', 1), ()) if a in r['sets'][name]['attacks'] and a != 'none')
     return (f'PSNR in dB / SSIM (Gaussian 11x11, sigma 1.5, range 1), means over {" to ".join(f"{p:,}" for p in (pairs[0], pairs[-1])[:len(pairs)])} groups of cover and secrets from {name}, '
-            f'never trained on; 8-bit files, real codecs (libjpeg 4:2:0, WebP). The paper does not state its strengths; its figures stand beside the nearest of ours.')
+            f'never trained on; 8-bit files, real codecs (libjpeg 4:2:0, WebP). The paper does not state its strengths; its figures stand beside: {"; ".join(map(attack_title, paper))}.')
 
 def _markdown(head, rows): return '\n'.join('| ' + ' | '.join(map(str, r)) + ' |' for r in (head, ['---']*len(head), *rows))
 
