@@ -28,7 +28,7 @@ from .images import example, psnr, quantise, show_images
 from .networks import HI3, WEIGHTS, NetworkConfig, PatchGAN, parameters
 
 # %% ../nbs/09_figures.ipynb #c005
-LOOKS = dict(hi3=('HI3', '#0072B2'), hi3_no_attack=('HI3 trained without attacks', '#56B4E9'), adh_gan=('ADH-GAN', '#D55E00'),
+LOOKS = dict(hi3=('HI3', '#0072B2'), hi3_budget=('HI3, as little time as the rivals', '#004466'), hi3_no_attack=('HI3 trained without attacks', '#56B4E9'), adh_gan=('ADH-GAN', '#D55E00'),
              adh_gan_before=('ADH-GAN attacked before hiding', '#E69F00'), baluja=('Baluja', '#009E73'), udh=('UDH', '#CC79A7'))
 SHADES = dict(marked='black', none='#004488', jpeg70='#BB5566', **{'scale0.5': '#DDAA33'})
 
