@@ -115,17 +115,19 @@ class Hider:
         size = inner_size(size or marked.size, inner)
         check_size(size)
         if size != marked.size: marked = marked.resize(size, Image.Resampling.BICUBIC)
-        gains = self.gains(np.asarray(marked))
+        gains = self.gains(np.asarray(marked), strength)
         run = lambda x: list(self.model.recover(x[0].to(self.device), strength, gains).unbind(1))
         return [Image.fromarray(a) for a in tiled(run, [np.asarray(marked)], self.core, progress=progress)]
 
-    def gains(self, picture:np.ndarray): # bytes (H, W, 3)
+    def gains(self, picture:np.ndarray, # bytes (H, W, 3)
+              strength:float=1.):
         "What the equaliser makes of the whole picture, tile by tile; one tile that judged for itself would differ from its neighbours."
         if self.model.equaliser is None: return None
-        H, W = picture.shape[:2]
-        tiles = [picture[t:t + self.core, l:l + self.core] for t in range(0, H, self.core) for l in range(0, W, self.core)]
-        energies = sum(self.model.equaliser.energies(to_tensor(t).to(self.device)) * (t[..., 0].size / (H*W)) for t in tiles)
-        return self.model.equaliser.gains(energies)
+        H, W = (s // 8 * 8 for s in picture.shape[:2])
+        tiles = [to_tensor(picture[t:min(H, t + self.core), l:min(W, l + self.core)]).to(self.device) for t in range(0, H, self.core) for l in range(0, W, self.core)]
+        energies, pilots = zip(*map(self.model.equaliser.hints, tiles))
+        return self.model.equaliser.gains(sum(e * (t[0, 0].numel() / (H*W)) for e, t in zip(energies, tiles)), torch.cat(pilots, 1), strength)
+
 
 # %% ../nbs/11_hiding.ipynb #c016
 def check_size(size:tuple[int, int], least:int=16):

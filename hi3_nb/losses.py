@@ -50,6 +50,7 @@ class LossConfig:
     adversarial: float = 0.01   # both discriminators, L_adv; 0: no discriminators at all
     ssim: float = 0.0           # beyond the paper: what the marked image's SSIM lacks of `target_ssim`
     target_ssim: float = 0.95
+    ease_ssim: float = 0.0      # start with so much less
     equalised: float = 0.0      # beyond the paper: the equaliser's coefficients against those of the marked image
     target_psnr: float = 0.0    # beyond the paper: hold the marked PSNR here; 0: off
     ease: float = 8.0           # start this many dB below the target
@@ -58,7 +59,7 @@ class LossConfig:
 
     def __post_init__(self):
         if self.distance not in DISTANCES: raise ValueError(f'loss.distance: {self.distance}; there are {", ".join(DISTANCES)}')
-        for k in ('marked', 'secret', 'cover', 'residual', 'adversarial', 'ssim', 'equalised', 'target_psnr', 'ease', 'rate'):
+        for k in ('marked', 'secret', 'cover', 'residual', 'adversarial', 'ssim', 'equalised', 'target_psnr', 'ease', 'ease_ssim', 'rate'):
             if getattr(self, k) < 0: raise ValueError(f'loss.{k}: {getattr(self, k)}; cannot be negative')
         if self.secret == 0: raise ValueError('loss.secret: 0; nothing would be hidden')
 
@@ -72,13 +73,13 @@ def equaliser_loss(out:Outputs, cap:float=36. # levels
     return e.mean() if out.mask is None else (e * F.avg_pool2d(out.mask, 8)).mean()
 
 # %% ../nbs/05_losses.ipynb #c015
-def loss_terms(out:Outputs, cover:torch.Tensor, secrets:torch.Tensor, c:LossConfig, judges=None, target:float=0.)->dict[str, torch.Tensor]:
-    "The terms of the total loss, not yet weighted. `judges`: the discriminators of marked images and of recovered secrets; `target`: the marked PSNR asked for, in dB."
+def loss_terms(out:Outputs, cover:torch.Tensor, secrets:torch.Tensor, c:LossConfig, judges=None, target:float=0., target_ssim:float|None=None)->dict[str, torch.Tensor]:
+    "The terms of the total loss, not yet weighted. `judges`: the discriminators of marked images and of recovered secrets; `target`, `target_ssim`: the marked PSNR, in dB, and SSIM asked for now."
     held = c.distance == 'psnr' and target # from both sides: an embedder that falls silent never learns to speak. Where SSIM binds first, though, it would waste the rest as a cast of colour
     short = target - psnr(out.marked, cover)
     terms = dict(marked=(short if c.ssim else short.abs()).mean() / 10 if held else distance(out.marked, cover, c.distance, floor=40.),
                  secret=distance(out.recovered, secrets, c.distance, None if out.mask is None else out.mask[:, None]))
-    if c.ssim: terms['ssim'] = F.relu(c.target_ssim - ssim(out.marked, cover).mean())
+    if c.ssim: terms['ssim'] = F.relu((c.target_ssim if target_ssim is None else target_ssim) - ssim(out.marked, cover).mean())
     if c.equalised and out.coefficients is not None: terms['equalised'] = equaliser_loss(out)
     if c.cover and out.recovered_cover is not None: terms['cover'] = distance(out.recovered_cover, cover, c.distance, out.mask)
     # PSNR has no meaning for a residual that is not confined to [0, 1]
@@ -97,7 +98,13 @@ class Multiplier:
 
     def target(self, step:int)->float:
         "The marked PSNR asked for at this step, in dB."
-        return self.c.target_psnr - self.c.ease * max(0., 1 - step / max(1, self.c.ease_steps))
+        return self.c.target_psnr - self.c.ease * self._left(step)
+
+    def target_ssim(self, step:int)->float:
+        "The marked SSIM asked for at this step."
+        return self.c.target_ssim - self.c.ease_ssim * self._left(step)
+
+    def _left(self, step): return max(0., 1 - step / max(1, self.c.ease_steps)) # of the easing
 
     def update(self, step:int, marked_psnr:float):
         "Move the multiplier after a step whose marked images had this PSNR."

@@ -300,7 +300,7 @@ class Trainer:
     def _backward(self, out, cover, secrets):
         "Add one part's share to the gradients; its loss and its two PSNRs."
         c, cover = self.c, cover if out.cover is None else out.cover
-        loss = total_loss(loss_terms(out, cover, secrets, c.loss, self.raw_judges, self.multiplier.target(self.step)), c.loss, self.multiplier.value)
+        loss = total_loss(loss_terms(out, cover, secrets, c.loss, self.raw_judges, self.multiplier.target(self.step), self.multiplier.target_ssim(self.step)), c.loss, self.multiplier.value)
         with self.accelerator.autocast(): loss = loss + sum(self.raw.terms(out, cover, secrets).values())
         self.accelerator.backward(loss / c.accumulate)
         with torch.no_grad():
