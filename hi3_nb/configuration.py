@@ -149,6 +149,7 @@ class AblateConfig:
     attacks: tuple[str, ...] = ('none', 'jpeg70')
     curve: tuple[int, ...] = () # JPEG qualities of the curve
     sets: tuple[str, ...] = () # of those in evaluate.sets; none: the first
+    cw_pairs: int = 0           # pairs that the adversary attacks; 0: none
 
 @dataclass
 class DetectConfig:
@@ -216,9 +217,9 @@ class Params:
         return build(TrainConfig, merge(merge(asdict(self.train), s.common), s.variants[name]), f'{section}.variants.{name}')
 
     def variant_evaluation(self, name:str)->EvaluateConfig:
-        "How one variant is measured: the section evaluate, with what the variant's own section says of pairs, attacks, curve and sets."
+        "How one variant is measured: the section evaluate, with what the variant's own section says of pairs, attacks, curve, sets and the adversary."
         s = getattr(self, self.section(name))
-        return replace(self.evaluate, pairs=s.pairs, attacks=s.attacks, curve=s.curve, sets=s.sets or self.evaluate.sets[:1])
+        return replace(self.evaluate, pairs=s.pairs, attacks=s.attacks, curve=s.curve, cw_pairs=s.cw_pairs, sets=s.sets or self.evaluate.sets[:1])
 
 # %% ../nbs/06_configuration.ipynb #c013
 def merge(base:dict, change:dict)->dict:

@@ -8,6 +8,7 @@ __all__ = ['as_picture', 'tiled', 'inner_size', 'enlarge_change', 'Hider', 'chec
 
 # %% ../nbs/11_hiding.ipynb #c003
 import functools
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -108,16 +109,30 @@ class Hider:
                size:tuple[int, int]|None=None, # width, height of the picture as it was marked, if it was resized since
                strength:float=1., inner:int|None=None, # as it was hidden
                progress=None): # called with the share that is done
-        "Reveal what is hidden: a list of pictures, at the size at which they were hidden. A list of marked pictures gives a list of such lists. Raises `ImageError`, `ValueError`."
+        "Reveal what is hidden: a list of pictures, at the size at which they were hidden; of a cropped picture, what lies under it, from the first whole block on. A list of marked pictures gives a list of such lists. Raises `ImageError`, `ValueError`."
         if isinstance(marked, (list, tuple)): return [self.reveal(m, size, strength, inner, progress) for m in marked]
         check_strength(strength)
         marked = as_picture(marked)
         size = inner_size(size or marked.size, inner)
         check_size(size)
         if size != marked.size: marked = marked.resize(size, Image.Resampling.BICUBIC)
+        else: marked = marked.crop((*self.corner(np.asarray(marked), strength), *size))
         gains = self.gains(np.asarray(marked), strength)
         run = lambda x: list(self.model.recover(x[0].to(self.device), strength, gains).unbind(1))
         return [Image.fromarray(a) for a in tiled(run, [np.asarray(marked)], self.core, progress=progress)]
+
+    def corner(self, picture:np.ndarray, # bytes (H, W, 3)
+               strength:float=1., window:int=256, clear:float=.35)->tuple[int, int]: # left, top: 0 to 7
+        "Where the first whole block begins, as the pilots say: elsewhere than at (0, 0) where the picture was cropped. A window in the middle is enough to tell."
+        (H, W), equaliser = picture.shape[:2], self.model.equaliser
+        if equaliser is None or min(H, W) < 64: return 0, 0
+        h, w = (min(window, (s - 7) // 8 * 8) for s in (H, W))
+        top, left = ((s - n - 7) // 16 * 8 for s, n in ((H, h), (W, w)))
+        view = to_tensor(picture[top:top + h + 7, left:left + w + 7]).to(self.device)
+        miss = lambda at: equaliser.miss(view[..., at[1]:at[1] + h, at[0]:at[0] + w], strength).item()
+        if miss((0, 0)) < clear: return 0, 0
+        found, best = min((miss(at), at) for at in product(range(8), repeat=2))
+        return best if found < clear else (0, 0)
 
     def gains(self, picture:np.ndarray, # bytes (H, W, 3)
               strength:float=1.):
@@ -125,8 +140,7 @@ class Hider:
         if self.model.equaliser is None: return None
         H, W = (s // 8 * 8 for s in picture.shape[:2])
         tiles = [to_tensor(picture[t:min(H, t + self.core), l:min(W, l + self.core)]).to(self.device) for t in range(0, H, self.core) for l in range(0, W, self.core)]
-        energies, pilots = zip(*map(self.model.equaliser.hints, tiles))
-        return self.model.equaliser.gains(sum(e * (t[0, 0].numel() / (H*W)) for e, t in zip(energies, tiles)), torch.cat(pilots, 1), strength)
+        return self.model.equaliser.gains(torch.cat([self.model.equaliser.pilots(t) for t in tiles], 1), strength)
 
 
 # %% ../nbs/11_hiding.ipynb #c016

@@ -193,50 +193,40 @@ def undo_blur(blur:float, sigmas)->torch.Tensor: # (bands,)
 
 class Equaliser(nn.Module):
     "Undo blur and resizing. (B, 3, H, W) in [0, 1] -> its lowest k x k coefficients (B, 3*k*k, H/8, W/8), as they probably were before the attack."
-    def __init__(self, k, stride, step, sigmas=(.6, 1.2, 2.4), width=32):
+    def __init__(self, k, stride, step, sigmas=(.6, 1.2, 2.4), blurs=(0., .5, .8, 1.1)):
         super().__init__()
-        self.k, self.stride, self.step, self.sigmas, n = k, stride, step, sigmas, len(sigmas)
-        self.register_buffer('starts', torch.stack([undo_blur(b, sigmas) for b in (0., .5, .8, 1.1)]), persistent=False)
-        self.net = nn.Sequential(nn.Linear(2*n, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, n))
-    def start(self):
-        for p in self.net[-1].parameters(): p.data.mul_(.02) # at first it hardly touches anything
-    def lost(self, x): # what blurs of three strengths take away
-        return [x - gaussian_blur(x, s) for s in self.sigmas]
-    def look(self, x): # -> coefficients (B, 3*k*k, H/8, W/8); what is lost, as images and as coefficients (..., bands)
-        lost = self.lost(x)
-        return read_coefficients(x, self.k), lost, torch.stack([read_coefficients(l + 128/255, self.k) for l in lost], -1)
-    def energies(self, lost):
-        "How much there is in each band: mean square and mean absolute value, (B, 2*bands). Those of a large picture are the mean of those of its parts."
-        bands = torch.stack([(a - b).mean(1) for a, b in zip(lost, [torch.zeros_like(lost[0]), *lost])], 1)
-        return torch.cat([bands.square().mean((2, 3)), bands.abs().mean((2, 3))], 1)
-    def pilots(self, c, lost):
-        "The pilots, and what is lost of each: (B, pilots, 1 + bands), levels. Those of a large picture are those of all its parts."
+        self.k, self.stride, self.step, self.sigmas = k, stride, step, sigmas
+        self.register_buffer('starts', torch.stack([undo_blur(b, sigmas) for b in blurs]), persistent=False)
+    def look(self, x): # -> its coefficients, and those of what blurs take away (..., bands)
+        return read_coefficients(x, self.k), torch.stack([read_coefficients(x - gaussian_blur(x, s) + 128/255, self.k) for s in self.sigmas], -1)
+    def pilots(self, x): # sides multiples of 8
+        "The pilots, and what blurs take away from each: (B, pilots, 1 + bands), levels. Those of a large picture are those of all its parts."
+        return self._pilots(*self.look(x.float()))
+    def _pilots(self, c, lost):
         at = places(PILOTS, self.k)
         return torch.cat([c[:, at, :, :, None], lost[:, at]], -1).flatten(1, 3)
-    def hints(self, x): # sides multiples of 8
-        "What the gains are found from, of a picture or a part of it: `energies` and `pilots`."
-        c, images, lost = self.look(x.float())
-        return self.energies(images), self.pilots(c, lost)
-    def gains(self, energies, pilots, strength=1., rounds:int=4):
-        "How much of each band to put back, (B, bands): the network's guess, set right by the pilots."
-        square, absolute = energies.chunk(2, 1)
-        guess = 8 * self.net(torch.cat([(square + 1e-7).log() + 8, (absolute + 1e-4).log() + 5], 1) / 2)
-        with torch.no_grad():
-            step, found = self.step * strength, torch.cat([guess[:, None], self.starts.expand(len(guess), -1, -1)], 1)[..., None] # (B, starts, bands, 1)
-            c, lost = pilots[:, None, :, :1], pilots[:, None, :, 1:]
-            miss = lambda: wrap((c + lost @ found) / step) * 8 # far outliers count little
-            for _ in range(rounds):
-                m = miss()
-                weighted = (lost / (1 + m**2)).mT
-                found = found - torch.linalg.solve(weighted @ lost + 50*torch.eye(lost.shape[-1], device=c.device), weighted @ m * (step/8))
-            best = miss().square().log1p().mean((2, 3)).argmin(1)
-            found = found[torch.arange(len(best)), best, :, 0]
-        return guess + (found - guess).detach()
+    def miss(self, x, strength=1.): # sides multiples of 8
+        "How far the pilots lie from where they should, as they come, (B,): 0, not at all, to 1.5, just anywhere."
+        c = read_coefficients(x.float(), self.k)[:, places(PILOTS, self.k)]
+        return (wrap(c / (self.step * strength)) * 8).square().log1p().mean((1, 2, 3))
+    @torch.no_grad()
+    def gains(self, pilots, strength=1., rounds:int=4, worth:float=.6):
+        "How much of each band to put back, (B, bands); nothing, unless that leaves less than `worth` of what the pilots miss: JPEG rounds them to steps of its own, which looks like a little blur."
+        step, start = self.step * strength, self.starts.expand(len(pilots), -1, -1)[..., None] # (B, starts, bands, 1)
+        c, lost = pilots[:, None, :, :1], pilots[:, None, :, 1:]
+        miss = lambda gains: wrap((c + lost @ gains) / step) * 8
+        cost = lambda gains: miss(gains).square().log1p().mean((2, 3)) # far outliers count little
+        found = start
+        for _ in range(rounds):
+            m = miss(found)
+            weighted = (lost / (1 + m**2)).mT
+            found = found - torch.linalg.solve(weighted @ lost + 50*torch.eye(lost.shape[-1], device=c.device), weighted @ m * (step/8))
+        left, best = cost(found).min(1)
+        return found[torch.arange(len(best)), best, :, 0] * (left < worth * cost(torch.zeros_like(start[:, :1]))[:, 0])[:, None]
     def forward(self, x, gains=None, strength=1.): # gains: where they are known from the whole picture
         with torch.autocast(x.device.type, enabled=False):
-            x = pad_to(x.float(), self.stride)
-            c, images, lost = self.look(x)
-            if gains is None: gains = self.gains(self.energies(images), self.pilots(c, lost), strength)
+            c, lost = self.look(pad_to(x.float(), self.stride))
+            if gains is None: gains = self.gains(self._pilots(c, lost), strength)
             return c + (lost @ gains[:, None, None, :, None])[..., 0]
 
 
@@ -326,7 +316,7 @@ def initialise(model:nn.Module):
     for m in model.modules():
         if isinstance(m, ResBlock): m.conv2.weight.data.mul_(.3)
         if isinstance(m, Decoder): m.head[1].weight.data.mul_(.1)
-        if isinstance(m, (ModuloOut, MessageOut, Equaliser)): m.start()
+        if isinstance(m, (ModuloOut, MessageOut)): m.start()
 
 # %% ../nbs/02_networks.ipynb #c030
 class Outputs(NamedTuple):
@@ -338,7 +328,6 @@ class Outputs(NamedTuple):
     recovered_residual: torch.Tensor | None # with `modulo` (B, 3*N, H, W): for each secret, what was read from the lattice; None: the method has none
     recovered_cover: torch.Tensor | None # likewise
     recovered: torch.Tensor     # secrets
-    coefficients: torch.Tensor | None = None # (B, 3*k*k, H/8, W/8), levels: what the equaliser made of the attacked image, where there is one
     cover: torch.Tensor | None = None # into which was hidden, where it is not the cover that was given
 
 # %% ../nbs/02_networks.ipynb #b4ef1f46
@@ -367,18 +356,17 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def transmit(self, cover, secrets, attack): # attack: marked -> (attacked, mask or None)
-        "The way from the sender to the receiver: residual, marked image in eight bits, attacked image, mask, and the equaliser's coefficients, where there is one."
+        "The way from the sender to the receiver: residual, marked image in eight bits, attacked image, and mask."
         residual, marked = self.embed(cover, secrets)
         with torch.autocast(cover.device.type, enabled=False): # eight bits and JPEG want all their digits
             marked = quantise(marked.float())
             attacked, mask = attack(marked)
-            coefficients = self.equaliser(attacked) if self.equaliser else None
-        return residual, marked, attacked, mask, coefficients
+        return residual, marked, attacked, mask
 
     def forward(self, cover, secrets, attack): # attack: marked -> (attacked, mask or None)
         "One pass through the whole pipeline, as in training."
-        residual, marked, attacked, mask, coefficients = self.transmit(cover, secrets, attack)
-        return Outputs(residual, marked, attacked, mask, None, None, self.recover(attacked), coefficients)
+        residual, marked, attacked, mask = self.transmit(cover, secrets, attack)
+        return Outputs(residual, marked, attacked, mask, None, None, self.recover(attacked))
 
     def terms(self, out:Outputs, cover, secrets)->dict[str, torch.Tensor]:
         "What the method adds to the loss, already weighted."
@@ -423,10 +411,10 @@ class HI3(Method):
         residual, = self.E(cover, *secrets.unbind(1), strength=strength)
         return residual, cover + residual * ((1 if self.config.modulo else strength) / self.config.amplification)
 
-    def decouple(self, attacked, strength=1., coefficients=None):
+    def decouple(self, attacked, strength=1.):
         "The recovered amplified residual and the recovered cover (section 2.3). Without progressive recovery: the image itself, twice."
         if self.D is None: return attacked, attacked
-        if coefficients is None and self.equaliser: coefficients = self.equaliser(attacked, strength=strength)
+        coefficients = self.equaliser(attacked, strength=strength) if self.equaliser else None
         residual, correction = self.D(attacked, coefficients=coefficients, strength=strength)
         return residual, attacked + correction / self.config.amplification
 
@@ -444,9 +432,9 @@ class HI3(Method):
 
     def forward(self, cover, secrets, attack): # attack: marked -> (attacked, mask or None)
         "One pass through the whole pipeline, as in training."
-        residual, marked, attacked, mask, coefficients = self.transmit(cover, secrets, attack)
-        recovered_residual, recovered_cover = self.decouple(attacked, coefficients=coefficients)
-        return Outputs(residual, marked, attacked, mask, recovered_residual, recovered_cover, self.reveal(recovered_residual), coefficients)
+        residual, marked, attacked, mask = self.transmit(cover, secrets, attack)
+        recovered_residual, recovered_cover = self.decouple(attacked)
+        return Outputs(residual, marked, attacked, mask, recovered_residual, recovered_cover, self.reveal(recovered_residual))
 
 # %% ../nbs/02_networks.ipynb #c040
 class PatchGAN(nn.Module):
