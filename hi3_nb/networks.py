@@ -154,7 +154,7 @@ class ModuloOut(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             m, g = F.conv2d(unit_rms(h), self.mix.weight, self.mix.bias).chunk(2, 1)
             message = say(QUIET*m + self.direct(features)) * (1 - self.pilot)
-            gain = torch.lerp((g + self.bias).sigmoid(), torch.tensor(.95), self.pilot)
+            gain = (g + self.bias).sigmoid() * (1 - self.pilot) + .95 * self.pilot
             return write_coefficients(gain * wrap(message - cover / (self.step * strength)) * (self.step * strength * self.amplification), self.k)
 
 def unit_rms(h): # over channels: features that grow would scramble the phase
@@ -222,7 +222,7 @@ class Equaliser(nn.Module):
             weighted = (lost / (1 + m**2)).mT
             found = found - torch.linalg.solve(weighted @ lost + 50*torch.eye(lost.shape[-1], device=c.device), weighted @ m * (step/8))
         left, best = cost(found).min(1)
-        return found[torch.arange(len(best)), best, :, 0] * (left < worth * cost(torch.zeros_like(start[:, :1]))[:, 0])[:, None]
+        return found[torch.arange(len(best), device=best.device), best, :, 0] * (left < worth * cost(torch.zeros_like(start[:, :1]))[:, 0])[:, None]
     def forward(self, x, gains=None, strength=1.): # gains: where they are known from the whole picture
         with torch.autocast(x.device.type, enabled=False):
             c, lost = self.look(pad_to(x.float(), self.stride))
