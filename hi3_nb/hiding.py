@@ -130,9 +130,10 @@ class Hider:
         top, left = ((s - n - 7) // 16 * 8 for s, n in ((H, h), (W, w)))
         view = to_tensor(picture[top:top + h + 7, left:left + w + 7]).to(self.device)
         miss = lambda at: equaliser.miss(view[..., at[1]:at[1] + h, at[0]:at[0] + w], strength).item()
-        if miss((0, 0)) < clear: return 0, 0
+        here = miss((0, 0))
+        if here < clear: return 0, 0
         found, best = min((miss(at), at) for at in product(range(8), repeat=2))
-        return best if found < clear else (0, 0)
+        return best if found < .75 * here else (0, 0)
 
     def gains(self, picture:np.ndarray, # bytes (H, W, 3)
               strength:float=1.):
