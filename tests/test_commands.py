@@ -230,9 +230,9 @@ def test_interrupted_in_a_shell(folder):
     while not list(folder.glob('hi3-*/*.npy')):
         assert p.poll() is None, p.communicate()
         time.sleep(.02)
-    for _ in range(30): # Python loses an interrupt that meets an object's end; people ask again
+    for _ in range(10): # Python loses an interrupt that meets an object's end; people ask again
         p.send_signal(signal.SIGINT)
-        try: out, err = p.communicate(timeout=3); break
+        try: out, err = p.communicate(timeout=8); break
         except subprocess.TimeoutExpired: pass
     assert p.returncode == 130 and 'Traceback' not in err and not list(folder.glob('hi3-*')), err
 
