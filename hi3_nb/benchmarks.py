@@ -60,7 +60,7 @@ def markdown(rows:list[dict])->str:
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
 # %% ../nbs/13_benchmarks.ipynb #c011
-NETWORKS, ATTACK, LOSS = NetworkConfig(lattice=4, modulo=36.), AttackConfig(), LossConfig(adversarial=0.)
+NETWORKS, ATTACK, LOSS = NetworkConfig(stem=4, widths=(64, 128), lattice=4, modulo=44., periods=(22., 44., 88.)), AttackConfig(), LossConfig(adversarial=0.)
 BATCH, CROP = 4, 128
 
 def photographs(device='cpu')->Photos:
@@ -74,9 +74,9 @@ def photographs(device='cpu')->Photos:
 # %% ../nbs/13_benchmarks.ipynb #c013
 class Step:
     "A training step, to be called again and again."
-    def __init__(self, photos:Photos, bf16:bool=False, channels_last:bool=False, compile:bool=False):
+    def __init__(self, photos:Photos, bf16:bool=False, channels_last:bool=False, compile:bool=False, networks:NetworkConfig=NETWORKS):
         self.photos, self.device, self.bf16, self.number = photos, photos.images.device, bf16, 0
-        self.model = HI3(NETWORKS).to(self.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        self.model = HI3(networks).to(self.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
         if compile: [u.compile() for u in (self.model.E, self.model.D, self.model.R)]
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
 
