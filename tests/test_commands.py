@@ -226,7 +226,8 @@ def test_full_disk(folder, photographs):
 
 
 def test_interrupted_in_a_shell(folder):
-    p = shell('evaluate', '.', '--size', 1024, env={**os.environ, 'TMPDIR': str(folder), 'OMP_NUM_THREADS': '1'})
+    attacks = ','.join(f'jpeg{q}' for q in range(20, 100)) # minutes of work: it must not end by itself
+    p = shell('evaluate', '.', '--size', 1024, '--attacks', attacks, env={**os.environ, 'TMPDIR': str(folder), 'OMP_NUM_THREADS': '1'})
     while not list(folder.glob('hi3-*/*.npy')):
         assert p.poll() is None, p.communicate()
         time.sleep(.02)
