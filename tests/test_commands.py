@@ -226,6 +226,7 @@ def test_full_disk(folder, photographs):
 
 
 def test_interrupted_in_a_shell(folder):
+    signal.signal(signal.SIGINT, signal.default_int_handler) # a run in the background ignores it, and its children would
     attacks = ','.join(f'jpeg{q}' for q in range(20, 100)) # minutes of work: it must not end by itself
     p = shell('evaluate', '.', '--size', 1024, '--attacks', attacks, env={**os.environ, 'TMPDIR': str(folder), 'OMP_NUM_THREADS': '1'})
     while not list(folder.glob('hi3-*/*.npy')):
