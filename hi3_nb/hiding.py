@@ -140,9 +140,8 @@ class Hider:
         "What the equaliser makes of the whole picture, tile by tile; one tile that judged for itself would differ from its neighbours."
         if self.model.equaliser is None: return None
         H, W = (s // 8 * 8 for s in picture.shape[:2])
-        tiles = [to_tensor(picture[t:min(H, t + self.core), l:min(W, l + self.core)]).to(self.device) for t in range(0, H, self.core) for l in range(0, W, self.core)]
-        return self.model.equaliser.gains(torch.cat([self.model.equaliser.pilots(t) for t in tiles], 1), strength)
-
+        tiles = (picture[t:min(H, t + self.core), l:min(W, l + self.core)] for t in range(0, H, self.core) for l in range(0, W, self.core))
+        return self.model.equaliser.gains(torch.cat([self.model.equaliser.pilots(to_tensor(t).to(self.device)) for t in tiles], 1), strength)
 
 # %% ../nbs/11_hiding.ipynb #c016
 def check_size(size:tuple[int, int], least:int=16):

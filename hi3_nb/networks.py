@@ -205,24 +205,26 @@ class Equaliser(nn.Module):
     def _pilots(self, c, lost):
         at = places(PILOTS, self.k)
         return torch.cat([c[:, at, :, :, None], lost[:, at]], -1).flatten(1, 3)
+    def _cost(self, off): # of pilots that lie so far off, in eighths of a step; far outliers count little
+        return off.square().log1p()
     def miss(self, x, strength=1.): # sides multiples of 8
         "How far the pilots lie from where they should, as they come, (B,): 0, not at all, to 1.5, just anywhere."
         c = read_coefficients(x.float(), self.k)[:, places(PILOTS, self.k)]
-        return (wrap(c / (self.step * strength)) * 8).square().log1p().mean((1, 2, 3))
+        return self._cost(wrap(c / (self.step * strength)) * 8).mean((1, 2, 3))
     @torch.no_grad()
     def gains(self, pilots, strength=1., rounds:int=4, worth:float=.6):
         "How much of each band to put back, (B, bands); nothing, unless that leaves less than `worth` of what the pilots miss: JPEG rounds them to steps of its own, which looks like a little blur."
-        step, start = self.step * strength, self.starts.expand(len(pilots), -1, -1)[..., None] # (B, starts, bands, 1)
+        step, found = self.step * strength, self.starts.expand(len(pilots), -1, -1)[..., None] # (B, starts, bands, 1); the first start: nothing
         c, lost = pilots[:, None, :, :1], pilots[:, None, :, 1:]
-        miss = lambda gains: wrap((c + lost @ gains) / step) * 8
-        cost = lambda gains: miss(gains).square().log1p().mean((2, 3)) # far outliers count little
-        found = start
+        off = lambda gains: wrap((c + lost @ gains) / step) * 8
+        cost = lambda gains: self._cost(off(gains)).mean((2, 3))
+        nothing = cost(found[:, :1])
         for _ in range(rounds):
-            m = miss(found)
+            m = off(found)
             weighted = (lost / (1 + m**2)).mT
             found = found - torch.linalg.solve(weighted @ lost + 50*torch.eye(lost.shape[-1], device=c.device), weighted @ m * (step/8))
         left, best = cost(found).min(1)
-        return found[torch.arange(len(best), device=best.device), best, :, 0] * (left < worth * cost(torch.zeros_like(start[:, :1]))[:, 0])[:, None]
+        return found[torch.arange(len(best), device=best.device), best, :, 0] * (left < worth * nothing[:, 0])[:, None]
     def forward(self, x, gains=None, strength=1.): # gains: where they are known from the whole picture
         with torch.autocast(x.device.type, enabled=False):
             c, lost = self.look(pad_to(x.float(), self.stride))
@@ -395,7 +397,8 @@ class HI3(Method):
         if c.modulo:
             self.equaliser = Equaliser(k, c.strides[-1], c.modulo)
             self.E = UNet([3]*(n + 1), [3], c, reads() + [LatticeIn(k, (), coarse) for _ in range(n)], ModuloOut(k, coarse, c.amplification, c.modulo, n))
-            self.D = UNet([3], [3*n, 3], c, reads(c.modulo), MessageOut(k, coarse, 3*k*k*(2 + 2*len(c.periods)), n))
+            hears = reads(c.modulo)
+            self.D = UNet([3], [3*n, 3], c, hears, MessageOut(k, coarse, hears[0].mix.in_channels, n))
         else:
             self.E = UNet([3]*(n + 1), [3], c, reads(), LatticeOut(k, coarse, c.amplification) if k else None)
             self.D = UNet([3], [3, 3], c, reads()) if c.progressive else None
