@@ -59,6 +59,11 @@ def test_pipeline(project):
     assert json.loads((project/'results/evaluate.json').read_text())['weights']['about']['steps'] == 5
 
 
+def test_quick_pipeline_stands_alone():
+    graph = dvc(ROOT, 'dag', 'figures')
+    assert graph.returncode == 0 and 'train' in graph.stdout and 'paper/' not in graph.stdout, graph.stdout + graph.stderr
+
+
 def test_failure_is_loud_and_leaves_its_notebook(project):
     params = project/'params.yaml'
     good = params.read_text()
