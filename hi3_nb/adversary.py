@@ -68,7 +68,7 @@ def cw(model, # anything with `recover`, such as `HI3`
        secrets:torch.Tensor, # (B, N, 3, H, W)
        budget:float|None=None, # PSNR of the perturbation, dB
        target:float|None=None, # PSNR of the recovered secrets, dB
-       steps:int=40, searches:int=4, lr:float=.05)->Attacked: # steps of Adam on w for each value of c
+       steps:int=40, searches:int=4, lr:float=.02)->Attacked: # steps of Adam on w for each value of c
     "Carlini and Wagner's L2 attack on the recovered secrets. Give `budget` or `target`. A target that is never reached leaves the image that came closest."
     if (budget is None) == (target is None): raise ValueError('cw: give a budget or a target, in dB')
     with torch.inference_mode(False), torch.enable_grad():

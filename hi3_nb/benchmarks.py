@@ -60,7 +60,7 @@ def markdown(rows:list[dict])->str:
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
 # %% ../nbs/13_benchmarks.ipynb #c011
-NETWORKS, ATTACK, LOSS = NetworkConfig(stem=4, widths=(64, 128), lattice=4, modulo=44., periods=(22., 44., 88.)), AttackConfig(), LossConfig(adversarial=0.)
+NETWORKS, ATTACK, LOSS = NetworkConfig(stem=4, widths=(64, 128), lattice=7, modulo=(44., 16., 8.)), AttackConfig(), LossConfig(adversarial=0.)
 BATCH, CROP = 4, 128
 
 def photographs(device='cpu')->Photos:

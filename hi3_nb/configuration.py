@@ -222,22 +222,22 @@ class Params:
         return replace(self.evaluate, pairs=s.pairs, attacks=s.attacks, curve=s.curve, cw_pairs=s.cw_pairs, sets=s.sets or self.evaluate.sets[:1])
 
 # %% ../nbs/06_configuration.ipynb #c013
-def merge(base:dict, change:dict)->dict:
-    "`base` with the entries of `change`; mappings are merged key by key, but for `shares`, which is replaced. Another `method` leaves of `networks` only the number of secrets."
+def merge(base:dict, change:dict, whole:tuple[str, ...]=('shares',))->dict:
+    "`base` with the entries of `change`; mappings are merged key by key, but for those in `whole`, which are replaced. Another `method` leaves of `networks` only the number of secrets."
     old = base.get('method', 'hi3')
     if change.get('method', old) != old and 'networks' in base:
         base = {**base, 'networks': {k: v for k, v in base['networks'].items() if k == 'secrets'}}
-    return {**base, **{k: merge(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) and k != 'shares' else v for k, v in change.items()}}
+    return {**base, **{k: merge(base[k], v, whole) if isinstance(v, dict) and isinstance(base.get(k), dict) and k not in whole else v for k, v in change.items()}}
 
 def load_params(path:str|Path='params.yaml', # file
-                changes:dict|None=None # merged over it
+                changes:dict|None=None # merged over it, key by key: a share that is changed leaves the others as they are
                )->Params:
     "Read and check a file of parameters. Raises `ConfigError`, naming the key."
     try: raw = yaml.safe_load(Path(path).read_text())
     except OSError as e: raise ConfigError(f'{path}: {e.strerror}') from None
     except yaml.YAMLError as e: raise ConfigError(f'{path}: not YAML: {e}'.replace('\n', ' ')) from None
     if not isinstance(raw, dict): raise ConfigError(f'{path}: not a mapping of sections')
-    return build(Params, merge(raw, changes or {}))
+    return build(Params, merge(raw, changes or {}, whole=()))
 
 # %% ../nbs/06_configuration.ipynb #c014
 def overrides(pairs:list[str])->dict:

@@ -249,7 +249,7 @@ def pipeline_figure(c:NetworkConfig=NetworkConfig(), attack:AttackConfig=AttackC
     given = [f'image {i + 1}' if n > 1 else 'image' for i in range(n)] if c.modulo else ['residual']
     ends = dict(E=(['cover', *secrets], ['residual']), D=(['attacked'], ['images\nread' if c.modulo else 'residual', 'cover']), R=(given if model.D else ['attacked'], secrets))
     for i, (name, u) in enumerate(units): _unet(fig.add_subplot(rows[1, i]), u, name, *ends[name])
-    read = f';\norange: works on the lowest {c.lattice} x {c.lattice} cosine coefficients of each 8x8 block, too' if c.lattice else ''
+    read = f';\norange: works on the lowest {c.lattice} diagonals of the cosine coefficients of each 8x8 block, too' if c.lattice else ''
     fig.supxlabel(f'A bar is a level: height resolution, width channels. Decoders join the features of all encoders at every level{read}.', fontsize=9)
     return fig
 

@@ -412,7 +412,7 @@ def main(argv=None):
     p.add_argument('--params', default='params.yaml', help='file of parameters (default: params.yaml)')
     p.add_argument('--data', default='data', help='folder with train.npy, as the stage prepare writes it')
     p.add_argument('--out', default='runs/train', help='checkpoint, curve and weights go here; an existing checkpoint is resumed')
-    p.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='change a parameter, such as train.steps=100')
+    p.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE', help='change parameters, such as train.steps=100')
     p.add_argument('--variant', help='train this one of ablate.variants or rivals.variants instead')
     a = p.parse_args(argv)
     params = load_params(a.params, overrides(a.set))
