@@ -205,7 +205,7 @@ def main(argv=None):
     p.add_argument('--data', default='data', help='folder with the prepared sets')
     p.add_argument('--weights', default='n1', help='name or file (default: n1)')
     p.add_argument('--out', default='evaluate.json', help='JSON file of results (default: evaluate.json)')
-    p.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='change a parameter, such as evaluate.pairs=100')
+    p.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE', help='change parameters, such as evaluate.pairs=100')
     a = p.parse_args(argv)
     try:
         from accelerate import Accelerator

@@ -47,8 +47,9 @@ class NetworkConfig:
         if not 0 <= self.lattice <= 8: raise ValueError(f'networks.lattice: {self.lattice}; must lie between 0 and 8')
         if self.lattice and 8 not in self.strides: raise ValueError(f'networks.lattice: needs a level at 1/8 of the resolution; stem and widths give 1/{self.strides}')
         if len(self.modulo) > len(SLOTS) or any(s <= 0 for s in self.modulo): raise ValueError(f'networks.modulo: {list(self.modulo)}; gives up to {len(SLOTS)} positive steps')
-        if self.modulo and not (self.lattice >= 4 and self.branches and self.progressive):
-            raise ValueError(f'networks.modulo: {list(self.modulo)}; needs a lattice of at least 4, and goes with branches and progressive recovery')
+        if self.modulo and not (self.branches and self.progressive): raise ValueError(f'networks.modulo: {list(self.modulo)}; goes with branches and progressive recovery')
+        for step, pilots in zip(self.modulo, PILOTS):
+            if len(places(pilots, self.lattice)) < len(pilots): raise ValueError(f'networks.modulo: {list(self.modulo)}; the pilots of step {step:g} lie outside a lattice of {self.lattice}')
         if self.amplification <= 0: raise ValueError(f'networks.amplification: {self.amplification}; must be positive')
 
     @property
@@ -168,7 +169,7 @@ def first_messages(k:int, steps, secrets:int)->list[tuple[int, int, int]]:
 def clearness(c, k:int, steps, strength=1., near:int=9): # (B, n, H/8, W/8), levels
     "How well each step's pilots stand, those `near` in blocks: 1, where they should, to about 0, just anywhere. -> (B, steps, H/8, W/8)."
     pilots = [places(p, k) for p in PILOTS[:len(steps)]]
-    clear = [(2*torch.pi * (c[:, at] / (step*strength) - says)).cos().mean(1) if at else torch.ones_like(c[:, 0]) for at, step, says in zip(pilots, steps, PILOT)]
+    clear = [(2*torch.pi * (c[:, at] / (step*strength) - says)).cos().mean(1) for at, step, says in zip(pilots, steps, PILOT)]
     return F.avg_pool2d(torch.stack(clear, 1), near, 1, near//2, count_include_pad=False)
 
 def believed(clear): # (B, steps, H/8, W/8)
