@@ -99,9 +99,9 @@ def file_hash(path:str|Path)->str:
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()[:16]
 
 def git_revision()->str:
-    "Revision of the project, with + where the working tree differs; 'unknown' outside git."
+    "Revision of the project, with + where code or parameters differ from it; 'unknown' outside git."
     run = lambda *a: subprocess.run(['git', *a], capture_output=True, text=True).stdout.strip()
-    try: return (run('rev-parse', '--short=12', 'HEAD') or 'unknown') + ('+' if run('status', '--porcelain', '-uno') else '')
+    try: return (run('rev-parse', '--short=12', 'HEAD') or 'unknown') + ('+' if run('status', '--porcelain', '-uno', *(f':/*.{e}' for e in ('py', 'ipynb', 'yaml'))) else '')
     except OSError: return 'unknown'
 
 def versions()->dict:
