@@ -65,12 +65,15 @@ def curve_figure(path:str|Path, # curve.csv
 def quality_figure(evaluations:dict[str, dict], # method -> as from `evaluate`
                    sets:int=1): # how many of the sets, each with a line style of its own
     "Recovered secrets against the quality of the JPEG that the marked picture went through."
-    fig, ax = _axes(xlabel='JPEG quality (libjpeg, 4:2:0)', ylabel='recovered secret, PSNR in dB')
+    measured = {}
+    fig, ax = _axes(ylabel='recovered secret, PSNR in dB')
     for method, r in evaluations.items():
         for (name, s), style in zip(list(r['sets'].items())[:sets], ('-', '--', '-.')):
             points = sorted((int(k[4:]), v['psnr']) for k, v in s.get('curve', s)['attacks'].items() if re.fullmatch(r'jpeg\d+', k))
             if not points: continue
-            ax.plot(*zip(*points), style, marker='o', ms=4, color=look(method)[1], label=f'{look(method)[0]}, {s.get("curve", s)["pairs"]} pairs of {name}: marked {s["marked"]["psnr"]:.1f} dB')
+            measured.setdefault(name, set()).add(s.get('curve', s)['pairs'])
+            ax.plot(*zip(*points), style, marker='o', ms=4, color=look(method)[1], label=f'{look(method)[0]}{", " + name if sets > 1 else ""}: marked {s["marked"]["psnr"]:.1f} dB')
+    ax.set_xlabel('JPEG quality (libjpeg, 4:2:0)' + ''.join(f'; {" or ".join(f"{n:,}" for n in sorted(pairs))} pairs of {name}' for name, pairs in measured.items()))
     grey = [s['baselines']['grey']['attacks']['none']['psnr'] for r in evaluations.values() for s in list(r['sets'].values())[:1]]
     if grey: ax.axhline(grey[0], color='grey', lw=1, ls=':', label='a grey image')
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
@@ -289,8 +292,8 @@ def example_figures(model, pairs, attacks, out:str|Path):
     for names in pairs:
         names = tuple(names[:model.config.secrets + 1])
         for fig, kind in zip(example_figure(model, names, tuple(attacks)), ('hide', 'reveal')):
-            files.append(Path(out)/f'{"-".join(names)}-{kind}.png')
-            fig.savefig(files[-1], dpi=120)
+            files.append(Path(out)/f'{"-".join(names)}-{kind}.jpg')
+            fig.savefig(files[-1], dpi=120, pil_kwargs=dict(quality=90))
             plt.close(fig)
     return files
 
