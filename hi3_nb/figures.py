@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOOKS', 'SHADES', 'look', 'read_curve', 'curve_figure', 'quality_figure', 'payload_figure', 'evaluation', 'recorded',
            'read_evaluations', 'note', 'methods_table', 'ablation_table', 'groups_table', 'training_table',
-           'pipeline_figure', 'methods_figure', 'extremes_figure', 'example_figures', 'residual_figure', 'main']
+           'pipeline_figure', 'methods_figure', 'extremes_figure', 'keep', 'example_figures', 'residual_figure', 'main']
 
 # %% ../nbs/09_figures.ipynb #c003
 import csv
@@ -92,7 +92,7 @@ def payload_figure(evaluations:dict[int, dict], # number of secrets -> as from `
     for n, f in ours.items():
         ax.annotate(f'marked\n{f["marked"][0]:.1f} dB', (24*n, min(f[a][0] for a in attacks if a in f)), xytext=(0, -8), textcoords='offset points', ha='center', va='top')
     ax.set_xticks([24*n for n in range(1, 5)], [f'{24*n}\nN = {n}' for n in range(1, 5)])
-    ax.margins(y=.15)
+    ax.margins(y=.25) # for the labels below the points
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
 
@@ -286,6 +286,11 @@ def extremes_figure(model, photos:torch.Tensor, # (M, 3, H, W): each is cover on
     return _cases([cases[0], cases[1], cases[len(cases)//2], cases[-1]], ['worst', 'second worst', 'middle', 'best'], attack, inches)
 
 # %% ../nbs/09_figures.ipynb #c042
+def keep(fig, path:str|Path):
+    "Write a figure, in JPEG at quality 90 where the name says so, and let go of it."
+    fig.savefig(path, dpi=120, pil_kwargs=dict(quality=90)) # which PNG ignores
+    plt.close(fig)
+
 def example_figures(model, pairs, attacks, out:str|Path):
     "Two pictures for every pair of examples: what is hidden, and what survives. Returns the files written."
     files = []
@@ -293,8 +298,7 @@ def example_figures(model, pairs, attacks, out:str|Path):
         names = tuple(names[:model.config.secrets + 1])
         for fig, kind in zip(example_figure(model, names, tuple(attacks)), ('hide', 'reveal')):
             files.append(Path(out)/f'{"-".join(names)}-{kind}.jpg')
-            fig.savefig(files[-1], dpi=120, pil_kwargs=dict(quality=90))
-            plt.close(fig)
+            keep(fig, files[-1])
     return files
 
 # %% ../nbs/09_figures.ipynb #c045
