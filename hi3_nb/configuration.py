@@ -83,7 +83,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     clip: float = 2.0           # gradient norm; 0: off
     ema: float = .999           # of the weights; 0: off
-    precision: str = 'no'       # no (float32) or bf16
+    precision: str = 'fp32'     # fp32, bf16, or auto: bf16 where the device has instructions for it
     channels_last: bool = True
     compile: bool = False
     seed: int = 0
@@ -101,7 +101,7 @@ class TrainConfig:
 
     def __post_init__(self):
         if self.networks is None: self.networks = _networks(self.method)()
-        for k, allowed in (('optimiser', ('adam', 'adamw', 'muon')), ('schedule', ('constant', 'cosine')), ('clock', ('wall', 'processor')), ('precision', ('no', 'bf16'))):
+        for k, allowed in (('optimiser', ('adam', 'adamw', 'muon')), ('schedule', ('constant', 'cosine')), ('clock', ('wall', 'processor')), ('precision', ('auto', 'fp32', 'bf16'))):
             if getattr(self, k) not in allowed: raise ConfigError(f'train.{k}: {getattr(self, k)}; there are {", ".join(allowed)}')
         for k in ('steps', 'batch', 'accumulate', 'crop', 'lr', 'validate_every', 'validate_pairs', 'checkpoint_every'):
             if not getattr(self, k) > 0: raise ConfigError(f'train.{k}: {getattr(self, k)}; must be positive')

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALIDATION', 'CHECKPOINT', 'LENGTH', 'PHASE', 'orthogonalise', 'Muon', 'Both', 'make_optimiser', 'progress',
-           'lr_factor', 'EMA', 'validate', 'save_checkpoint', 'Curve', 'first_difference', 'stoppable', 'OtherRun',
-           'Trainer', 'train', 'device_name', 'train_stage', 'main']
+           'lr_factor', 'EMA', 'validate', 'save_checkpoint', 'Curve', 'first_difference', 'stoppable',
+           'find_precision', 'OtherRun', 'Trainer', 'train', 'device_name', 'train_stage', 'main']
 
 # %% ../nbs/07_training.ipynb #c003
 import argparse
@@ -192,7 +192,14 @@ def stoppable():
         for s, h in old.items(): signal.signal(s, h)
 
 # %% ../nbs/07_training.ipynb #c020
-PHASE = ('steps', 'images', 'seconds', 'ended', 'device', 'revision') # what is said of each run behind a file of weights
+PHASE = ('steps', 'images', 'seconds', 'ended', 'device', 'precision', 'revision') # what is said of each run behind a file of weights
+
+def find_precision(precision:str, device:torch.device)->str:
+    "'fp32' or 'bf16' for what `train.precision` says. 'auto' is bf16 where the device computes with it: a processor without such instructions imitates them, many times slower than float32."
+    if precision != 'auto': return precision
+    if device.type == 'cuda': native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else: native = device.type == 'cpu' and any(getattr(torch.cpu, 'get_capabilities', dict)().get(k) for k in ('avx512_bf16', 'amx_bf16'))
+    return 'bf16' if native else 'fp32'
 
 class OtherRun(ConfigError):
     "A checkpoint that this run cannot go on from."
@@ -201,8 +208,9 @@ class Trainer:
     "The networks in training: state, one step, checkpoints."
     def __init__(self, c:TrainConfig, train:Photos, held:Photos, out:str|Path):
         self.c, self.held, self.out = c, held, Path(out)
+        self.precision = find_precision(c.precision, PartialState().device)
         self.accelerator = a = Accelerator(
-            mixed_precision=c.precision, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=not c.loss.cover)])
+            mixed_precision='bf16' if self.precision == 'bf16' else 'no', kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=not c.loss.cover)])
         n = c.networks.secrets
         if c.batch * (n + 1) > len(train): raise ConfigError(f'train.batch: {c.batch} with {n} secret(s) needs {c.batch * (n + 1)} photographs, but there are {len(train)}')
         if len(held) < n + 1: raise ConfigError(f'prepare.validation: holds back {len(held)} photographs; {n + 1} are needed')
@@ -375,7 +383,7 @@ def _train(t, data, resume, quiet):
             if t.step % c.checkpoint_every == 0: keep()
         if t.recent: look()
         keep()
-    summary = dict(steps=t.step, images=t.step*c.batch, seconds=round(t.seconds, 1), ended=why, device=device_name(a.device),
+    summary = dict(steps=t.step, images=t.step*c.batch, seconds=round(t.seconds, 1), ended=why, device=device_name(a.device), precision=t.precision,
                    processes=a.num_processes, torch=torch.__version__, resumed=bool(resumed))
     if main:
         curve.end()
