@@ -14,6 +14,7 @@ __all__ = ['RANGE', 'SLOPE', 'SLOTS', 'PILOTS', 'PILOT', 'CARRIED', 'QUIET', 'ME
 import json
 import math
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,16 +41,21 @@ class NetworkConfig:
     lattice: int = 0                # beyond the paper: work on the lowest k diagonals of each 8x8 block's cosine coefficients too; 0: off
     periods: tuple[float, ...] = (18., 36., 72.) # of their sines and cosines, in levels; with `modulo`, they follow from the steps
     modulo: tuple[float, ...] = ()  # beyond the paper: E moves those coefficients onto lattices of these steps, in levels, the sturdiest coefficients onto the first; (): off
+    slots: tuple[int, ...] = (13, 10, 12) # how many of SLOTS are on each of these steps
+    gains: bool = True              # False: they move all the way; how visible that is, the steps decide
+    headroom: float = 0.            # beyond the paper: levels from black and from white that E keeps the cover away, so that its residual is not clipped
 
     def __post_init__(self):
         if self.secrets < 1: raise ValueError(f'networks.secrets: {self.secrets}; at least one secret image must be hidden')
         if not self.widths: raise ValueError('networks.widths: empty; give at least one level')
         if not 0 <= self.lattice <= 8: raise ValueError(f'networks.lattice: {self.lattice}; must lie between 0 and 8')
         if self.lattice and 8 not in self.strides: raise ValueError(f'networks.lattice: needs a level at 1/8 of the resolution; stem and widths give 1/{self.strides}')
-        if len(self.modulo) > len(SLOTS) or any(s <= 0 for s in self.modulo): raise ValueError(f'networks.modulo: {list(self.modulo)}; gives up to {len(SLOTS)} positive steps')
+        if len(self.modulo) > len(PILOTS) or any(s <= 0 for s in self.modulo): raise ValueError(f'networks.modulo: {list(self.modulo)}; gives up to {len(PILOTS)} positive steps')
         if self.modulo and not (self.branches and self.progressive): raise ValueError(f'networks.modulo: {list(self.modulo)}; goes with branches and progressive recovery')
         for step, pilots in zip(self.modulo, PILOTS):
             if len(places(pilots, self.lattice)) < len(pilots): raise ValueError(f'networks.modulo: {list(self.modulo)}; the pilots of step {step:g} lie outside a lattice of {self.lattice}')
+        if any(n < 0 for n in self.slots) or sum(self.slots) > len(SLOTS) or len(self.slots) < len(self.modulo): raise ValueError(f'networks.slots: {list(self.slots)}; a count for each step, {len(SLOTS)} in all at most')
+        if not 0 <= self.headroom < 128: raise ValueError(f'networks.headroom: {self.headroom:g}; must be 0 or more and less than 128 levels')
         if self.amplification <= 0: raise ValueError(f'networks.amplification: {self.amplification}; must be positive')
 
     @property
@@ -95,18 +101,18 @@ def typical_size(k:int)->torch.Tensor: # (n, 1, 1), levels
 
 
 # %% ../nbs/02_networks.ipynb #c013
-RANGE, SLOPE = .45, .7 # of a message, in periods; how fast it grows with the coefficient over its typical size
+RANGE, SLOPE = .45, .5 # of a message, in periods; how fast it grows with the coefficient over its typical size
 
 class LatticeIn(nn.Module):
     """Coefficients as features: themselves, their sines and their cosines; where they are `heard`, what they say too.
     (B, n, H/8, W/8) -> (B, width, H/8, W/8), and the features before they are mixed."""
-    def __init__(self, k, periods, width, steps=(), heard=False): # periods: in levels; with steps, half of them, themselves and twice them
+    def __init__(self, k, periods, width, steps=(), slots=(), heard=False): # periods: in levels; with steps, half of them, themselves and twice them
         super().__init__()
-        self.k, self.steps, self.heard, n = k, steps, heard, len(raster(k))
-        p = torch.stack([step_of(k, steps) * r for r in (.5, 1, 2)]) if steps else torch.tensor(periods).view(-1, 1, 1, 1).expand(-1, n, 1, 1)
+        self.k, self.steps, self.slots, self.heard, n = k, steps, slots, heard, len(raster(k))
+        p = torch.stack([step_of(k, steps, slots) * r for r in (.5, 1, 2)]) if steps else torch.tensor(periods).view(-1, 1, 1, 1).expand(-1, n, 1, 1)
         self.register_buffer('frequency', 2*torch.pi / p, persistent=False) # (periods, n, 1, 1)
         self.register_buffer('size', torch.tensor(128.) if len(p) else typical_size(k), persistent=False)
-        if heard: self.register_buffer('step', step_of(k, steps), persistent=False)
+        if heard: self.register_buffer('step', step_of(k, steps, slots), persistent=False)
         self.mix = nn.Conv2d(n*(1 + 2*len(p) + heard) + heard*len(steps), width, 1)
     def forward(self, c, strength=1.):
         with torch.autocast(c.device.type, enabled=False): # a phase needs more digits than bf16 has
@@ -114,7 +120,7 @@ class LatticeIn(nn.Module):
             features = [c / self.size, phase.sin(), phase.cos()]
             if self.heard:
                 clear = clearness(c, self.k, self.steps, strength)
-                features += [clear, heard(c / (self.step * strength)) * believed(clear)[:, tiers(self.k, self.steps)]]
+                features += [clear, heard(c / (self.step * strength)) * believed(clear)[:, tiers(self.k, self.steps, self.slots)]]
             features = torch.cat(features, 1)
         return self.mix(features), features
 
@@ -134,16 +140,18 @@ class LatticeOut(nn.Module):
             return write_coefficients(F.conv2d(h.float(), self.mix.weight, self.mix.bias) * self.gain, self.k)
 
 # %% ../nbs/02_networks.ipynb #c016
-SLOTS = [ # (channel, u, v) of the coefficients that speak, best first: on the lattice's coarse step, and on finer ones
-    [(0,0,0), (0,0,1), (0,1,0), (0,1,1), (0,0,2), (0,2,0), (0,2,2), (0,0,3), (0,3,0), (1,0,0), (2,0,0), (0,1,3), (0,3,1)],
-    [(1,0,1), (1,1,0), (2,0,1), (2,1,0), (0,2,3), (0,3,2), (0,0,4), (0,4,0), (0,1,4), (0,4,1)],
-    [(0,0,5), (0,5,0), (0,1,5), (0,5,1), (1,1,1), (2,1,1), (0,0,6), (0,6,0), (1,0,2), (1,2,0), (2,0,2), (2,2,0)]]
+SLOTS = [ # (channel, u, v) of the coefficients that speak, sturdiest first: `slots` says how many of them on the lattice's coarse step, and on finer ones
+    (0,0,0), (0,0,1), (0,1,0), (0,1,1), (0,0,2), (0,2,0), (0,2,2), (0,0,3), (0,3,0), (1,0,0), (2,0,0), (0,1,3), (0,3,1),
+    (1,0,1), (1,1,0), (2,0,1), (2,1,0), (0,2,3), (0,3,2), (0,0,4), (0,4,0), (0,1,4), (0,4,1),
+    (0,0,5), (0,5,0), (0,1,5), (0,5,1), (1,1,1), (2,1,1), (0,0,6), (0,6,0), (1,0,2), (1,2,0), (2,0,2), (2,2,0),
+    (1,0,3), (1,3,0), (2,0,3), (2,3,0), (1,1,2), (1,2,1), (2,1,2), (2,2,1), (0,1,6), (0,6,1), (0,2,5), (0,5,2), (0,3,4), (0,4,3), (0,0,7), (0,7,0)]
 PILOTS = [[(0,1,2), (0,2,1)], [(0,3,3)], [(0,2,4), (0,4,2)]] # and those that always say the same:
 PILOT = [0., .25, .25] # on the coarse step nothing, so that it costs nothing in a smooth sky; on the finer ones a quarter, so that JPEG's zeros are not taken for it
 CARRIED = [ # what the slots carry at first, one after the other: (channel, u, v) of the secret
     (0,0,0), (0,0,0), (0,0,1), (0,1,0), (1,0,0), (2,0,0), (0,1,1), (0,0,2), (0,2,0), (0,0,0), (0,1,2), (0,2,1), (0,2,2),
     (1,0,1), (1,1,0), (2,0,1), (2,1,0), (0,0,3), (0,3,0), (0,1,3), (0,3,1), (0,0,4), (0,4,0), (0,2,3),
-    (0,3,2), (0,1,4), (0,4,1), (1,1,1), (2,1,1), (0,3,3), (0,2,4), (0,4,2), (0,0,5), (0,5,0), (0,1,5), (0,5,1)]
+    (0,3,2), (0,1,4), (0,4,1), (1,1,1), (2,1,1), (0,3,3), (0,2,4), (0,4,2), (0,0,5), (0,5,0), (0,1,5), (0,5,1),
+    (1,0,2), (1,2,0), (2,0,2), (2,2,0), (0,3,4), (0,4,3), (0,2,5), (0,5,2), (0,0,6), (0,6,0), (0,1,6), (0,6,1), (1,1,2), (1,2,1), (2,1,2), (2,2,1)]
 QUIET = .1 # what the networks add to that counts so little that it does not drown it
 
 def places(coefficients, k:int)->list[int]:
@@ -151,19 +159,20 @@ def places(coefficients, k:int)->list[int]:
     at = {c: i for i, c in enumerate(lattice_coefficients(k))}
     return [at[c] for c in coefficients if c in at]
 
-def tiers(k:int, steps)->list[int]:
-    "Which of the steps each coefficient has: the last, unless SLOTS or PILOTS say otherwise."
-    of = {c: t for t, both in enumerate(zip(SLOTS, PILOTS)) for some in both for c in some}
-    return [min(of.get(c, len(SLOTS)), len(steps) - 1) for c in lattice_coefficients(k)]
+def tiers(k:int, steps, slots)->list[int]:
+    "Which of the steps each coefficient has: the last, unless `slots` or PILOTS say otherwise."
+    speaks = iter(SLOTS)
+    of = {c: t for t, (count, pilots) in enumerate(zip(slots, PILOTS)) for c in [*islice(speaks, count), *pilots]}
+    return [min(of.get(c, len(PILOTS)), len(steps) - 1) for c in lattice_coefficients(k)]
 
-def step_of(k:int, steps)->torch.Tensor: # (n, 1, 1), levels
+def step_of(k:int, steps, slots)->torch.Tensor: # (n, 1, 1), levels
     "The step of each coefficient."
-    return torch.tensor([float(steps[t]) for t in tiers(k, steps)])[:, None, None]
+    return torch.tensor([float(steps[t]) for t in tiers(k, steps, slots)])[:, None, None]
 
-def first_messages(k:int, steps, secrets:int)->list[tuple[int, int, int]]:
+def first_messages(k:int, steps, slots, secrets:int)->list[tuple[int, int, int]]:
     "Which coefficient carries, at first, which coefficient of which secret."
-    slots = places(sum(SLOTS[:len(steps)], []), k)
-    return [(slot, i % secrets, at) for i, slot in enumerate(slots) for at in places(CARRIED[i // secrets:i // secrets + 1], k)]
+    speak = places(SLOTS[:sum(slots[:len(steps)])], k)
+    return [(slot, i % secrets, at) for i, slot in enumerate(speak) for at in places(CARRIED[i // secrets:i // secrets + 1], k)]
 
 @torch.no_grad()
 def clearness(c, k:int, steps, strength=1., near:int=9): # (B, n, H/8, W/8), levels
@@ -180,26 +189,28 @@ def believed(clear): # (B, steps, H/8, W/8)
 # %% ../nbs/02_networks.ipynb #c017
 class ModuloOut(nn.Module):
     "E's: moves the cover's coefficients onto the lattice that spells the message. -> (B, 3, H, W), amplified residual."
-    def __init__(self, k, width, amplification, steps, secrets):
+    def __init__(self, k, width, amplification, steps, slots, secrets, gains=True):
         super().__init__()
-        self.k, self.amplification, self.steps, self.secrets, n = k, amplification, steps, secrets, len(raster(k))
-        self.mix, self.direct = nn.Conv2d(width, 2*n, 1), nn.Conv2d(n*secrets, n, 1, bias=False)
-        self.bias = nn.Parameter(torch.zeros(n, 1, 1))
-        self.register_buffer('step', step_of(k, steps), persistent=False)
+        self.k, self.amplification, self.steps, self.slots, self.secrets, n = k, amplification, steps, slots, secrets, len(raster(k))
+        self.mix, self.direct = nn.Conv2d(width, (1 + gains)*n, 1), nn.Conv2d(n*secrets, n, 1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(n, 1, 1)) if gains else None
+        self.register_buffer('speaks', torch.zeros(n, 1, 1), persistent=False)
+        self.register_buffer('step', step_of(k, steps, slots), persistent=False)
         for name in ('pilot', 'always'): self.register_buffer(name, torch.zeros(n, 1, 1), persistent=False)
         for p, says, _ in zip(PILOTS, PILOT, steps): self.pilot[places(p, k)], self.always[places(p, k)] = 1., says
+        self.speaks[places(SLOTS[:sum(slots[:len(steps)])], k)] = 1.
     def start(self):
-        self.mix.weight.data.mul_(.03)
+        self.mix.weight.data.zero_()
         self.direct.weight.data.zero_()
-        self.bias.data.fill_(-3.) # silent, but for the coefficients that speak
-        for slot, secret, carried in first_messages(self.k, self.steps, self.secrets):
-            self.direct.weight.data[slot, secret*len(self.bias) + carried] = SLOPE
-            self.bias.data[slot] = 3.
+        if self.bias is not None: self.bias.data.fill_(-3.) # silent, but for the coefficients that speak
+        for slot, secret, carried in first_messages(self.k, self.steps, self.slots, self.secrets):
+            self.direct.weight.data[slot, secret*len(self.step) + carried] = SLOPE
+            if self.bias is not None: self.bias.data[slot] = 4.
     def forward(self, h, cover, features, strength=1.): # cover: its coefficients; features: the secrets' coefficients over their typical size
         with torch.autocast(h.device.type, enabled=False):
-            m, g = F.conv2d(unit_rms(h), self.mix.weight, self.mix.bias).chunk(2, 1)
+            m, *g = F.conv2d(unit_rms(h), self.mix.weight, self.mix.bias).split(len(self.step), 1)
             message = say(QUIET*m + self.direct(features)) * (1 - self.pilot) + self.always
-            gain, step = (g + self.bias).sigmoid() * (1 - self.pilot) + .95 * self.pilot, self.step * strength
+            gain, step = ((g[0] + self.bias).sigmoid() if g else self.speaks) * (1 - self.pilot) + .95 * self.pilot, self.step * strength
             return write_coefficients(gain * wrap(message - cover / step) * (step * self.amplification), self.k)
 
 def unit_rms(h): # over channels: features that grow would scramble the phase
@@ -210,18 +221,18 @@ def unit_rms(h): # over channels: features that grow would scramble the phase
 # %% ../nbs/02_networks.ipynb #c018
 class MessageOut(nn.Module):
     "D's: from what was said on the lattice back to the coefficients of what was hidden. -> (B, 3*secrets, H, W)."
-    def __init__(self, k, width, features, steps, secrets):
+    def __init__(self, k, width, features, steps, slots, secrets):
         super().__init__()
-        self.k, self.steps, self.secrets, self.n = k, steps, secrets, len(raster(k))
+        self.k, self.steps, self.slots, self.secrets, self.n = k, steps, slots, secrets, len(raster(k))
         self.register_buffer('size', typical_size(k).repeat(secrets, 1, 1), persistent=False)
         self.mix, self.direct = nn.Conv2d(width, self.n*secrets, 1), nn.Conv2d(features, self.n*secrets, 1, bias=False)
         self.trust = nn.Conv2d(width, self.n, 1)
     def start(self):
-        self.mix.weight.data.mul_(.03)
-        self.trust.weight.data.mul_(.1)
-        self.trust.bias.data.fill_(3.)
+        self.mix.weight.data.zero_()
+        self.trust.weight.data.zero_()
+        self.trust.bias.data.fill_(4.)
         self.direct.weight.data.zero_()
-        messages = first_messages(self.k, self.steps, self.secrets)
+        messages = first_messages(self.k, self.steps, self.slots, self.secrets)
         for slot, secret, carried in messages:
             copies = sum((secret, carried) == m[1:] for m in messages)
             self.direct.weight.data[secret*self.n + carried, slot - self.n] = 1 / (SLOPE*copies) # the last n features are what was said
@@ -443,24 +454,25 @@ class HI3(Method):
         super().__init__(config)
         c, n, k = config, config.secrets, config.lattice
         coarse = c.widths[c.strides.index(8)] if k else None
-        reads = lambda heard=False: [LatticeIn(k, c.periods, coarse, c.modulo, heard)] if k else []
+        reads = lambda heard=False: [LatticeIn(k, c.periods, coarse, c.modulo, c.slots, heard)] if k else []
         if c.modulo:
             self.equaliser = Equaliser(k, c.strides[-1], c.modulo[0])
-            self.E = UNet([3]*(n + 1), [3], c, reads() + [LatticeIn(k, (), coarse) for _ in range(n)], ModuloOut(k, coarse, c.amplification, c.modulo, n))
+            self.E = UNet([3]*(n + 1), [3], c, reads() + [LatticeIn(k, (), coarse) for _ in range(n)], ModuloOut(k, coarse, c.amplification, c.modulo, c.slots, n, c.gains))
             hears = reads(heard=True)
-            self.D = UNet([3], [3*n, 3], c, hears, MessageOut(k, coarse, hears[0].mix.in_channels, c.modulo, n))
+            self.D = UNet([3], [3*n, 3], c, hears, MessageOut(k, coarse, hears[0].mix.in_channels, c.modulo, c.slots, n))
         else:
             self.E = UNet([3]*(n + 1), [3], c, reads(), LatticeOut(k, coarse, c.amplification) if k else None)
             self.D = UNet([3], [3, 3], c, reads()) if c.progressive else None
         self.R = UNet([3]*(n if c.modulo else 1), [3]*n, c, [] if c.progressive else reads())
         initialise(self)
         for u in (self.E, self.D, self.R) if c.modulo else ():
-            for d in u.decoders: d.head[1].weight.data.mul_(.02) # what the lattice says shall be heard
+            for d in u.decoders: d.head[1].weight.data.zero_() # what the lattice says shall be heard
         for d in () if c.modulo else self.E.decoders: d.head[1].weight.data.mul_(3) # the residual must not start too faint to be found
 
     def embed(self, cover, secrets, strength=1.): # (B, 3, H, W), (B, N, 3, H, W) in [0, 1]
         "The amplified residual (B, 3, H, W) and the marked image, not yet clipped or rounded (section 2.1). `strength` scales the residual, with a lattice its step."
         self.check(secrets)
+        if h := self.config.headroom / 255: cover = cover.clamp(h, 1 - h)
         residual, = self.E(cover, *secrets.unbind(1), strength=strength)
         return residual, cover + residual * ((1 if self.config.modulo else strength) / self.config.amplification)
 
