@@ -200,7 +200,7 @@ class ModuloOut(nn.Module):
         for p, says, _ in zip(PILOTS, PILOT, steps): self.pilot[places(p, k)], self.always[places(p, k)] = 1., says
         self.speaks[places(SLOTS[:sum(slots[:len(steps)])], k)] = 1.
     def start(self):
-        self.mix.weight.data.zero_()
+        self.mix.weight.data.mul_(.001)
         self.direct.weight.data.zero_()
         if self.bias is not None: self.bias.data.fill_(-3.) # silent, but for the coefficients that speak
         for slot, secret, carried in first_messages(self.k, self.steps, self.slots, self.secrets):
@@ -228,8 +228,8 @@ class MessageOut(nn.Module):
         self.mix, self.direct = nn.Conv2d(width, self.n*secrets, 1), nn.Conv2d(features, self.n*secrets, 1, bias=False)
         self.trust = nn.Conv2d(width, self.n, 1)
     def start(self):
-        self.mix.weight.data.zero_()
-        self.trust.weight.data.zero_()
+        self.mix.weight.data.mul_(.001)
+        self.trust.weight.data.mul_(.001)
         self.trust.bias.data.fill_(4.)
         self.direct.weight.data.zero_()
         messages = first_messages(self.k, self.steps, self.slots, self.secrets)
@@ -466,7 +466,7 @@ class HI3(Method):
         self.R = UNet([3]*(n if c.modulo else 1), [3]*n, c, [] if c.progressive else reads())
         initialise(self)
         for u in (self.E, self.D, self.R) if c.modulo else ():
-            for d in u.decoders: d.head[1].weight.data.zero_() # what the lattice says shall be heard
+            for d in u.decoders: d.head[1].weight.data.mul_(.001) # what the lattice says shall be heard
         for d in () if c.modulo else self.E.decoders: d.head[1].weight.data.mul_(3) # the residual must not start too faint to be found
 
     def embed(self, cover, secrets, strength=1.): # (B, 3, H, W), (B, N, 3, H, W) in [0, 1]
