@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 import torch.nn as nn
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
 from tqdm import tqdm
 
 from .attacks import Attack, attack_batch
@@ -209,7 +209,7 @@ class Trainer:
     "The networks in training: state, one step, checkpoints."
     def __init__(self, c:TrainConfig, train:Photos, held:Photos, out:str|Path):
         self.c, self.held, self.out = c, held, Path(out)
-        self.precision = find_precision(c.precision, PartialState().device)
+        self.precision = find_precision(c.precision, PartialState(parse_flag_from_env('ACCELERATE_USE_CPU')).device) # as Accelerator begins
         self.accelerator = a = Accelerator(
             mixed_precision='bf16' if self.precision == 'bf16' else 'no', kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=not c.loss.cover)])
         n = c.networks.secrets
