@@ -108,11 +108,13 @@ class LatticeIn(nn.Module):
     (B, n, H/8, W/8) -> (B, width, H/8, W/8), and the features before they are mixed."""
     def __init__(self, k, periods, width, steps=(), slots=(), heard=False): # periods: in levels; with steps, half of them, themselves and twice them
         super().__init__()
-        self.k, self.steps, self.slots, self.heard, n = k, steps, slots, heard, len(raster(k))
+        self.k, self.steps, self.heard, n = k, steps, heard, len(raster(k))
         p = torch.stack([step_of(k, steps, slots) * r for r in (.5, 1, 2)]) if steps else torch.tensor(periods).view(-1, 1, 1, 1).expand(-1, n, 1, 1)
         self.register_buffer('frequency', 2*torch.pi / p, persistent=False) # (periods, n, 1, 1)
         self.register_buffer('size', torch.tensor(128.) if len(p) else typical_size(k), persistent=False)
-        if heard: self.register_buffer('step', step_of(k, steps, slots), persistent=False)
+        if heard:
+            self.tiers = tiers(k, steps, slots)
+            self.register_buffer('step', step_of(k, steps, slots), persistent=False)
         self.mix = nn.Conv2d(n*(1 + 2*len(p) + heard) + heard*len(steps), width, 1)
     def forward(self, c, strength=1.):
         with torch.autocast(c.device.type, enabled=False): # a phase needs more digits than bf16 has
@@ -120,7 +122,7 @@ class LatticeIn(nn.Module):
             features = [c / self.size, phase.sin(), phase.cos()]
             if self.heard:
                 clear = clearness(c, self.k, self.steps, strength)
-                features += [clear, heard(c / (self.step * strength)) * believed(clear)[:, tiers(self.k, self.steps, self.slots)]]
+                features += [clear, heard(c / (self.step * strength)) * believed(clear)[:, self.tiers]]
             features = torch.cat(features, 1)
         return self.mix(features), features
 
@@ -191,21 +193,18 @@ class ModuloOut(nn.Module):
     "E's: moves the cover's coefficients onto the lattice that spells the message. -> (B, 3, H, W), amplified residual."
     def __init__(self, k, width, amplification, steps, slots, secrets, gains=True):
         super().__init__()
-        self.k, self.amplification, self.steps, self.slots, self.secrets, n = k, amplification, steps, slots, secrets, len(raster(k))
+        self.k, self.amplification, self.messages, n = k, amplification, first_messages(k, steps, slots, secrets), len(raster(k))
         self.mix, self.direct = nn.Conv2d(width, (1 + gains)*n, 1), nn.Conv2d(n*secrets, n, 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(n, 1, 1)) if gains else None
-        self.register_buffer('speaks', torch.zeros(n, 1, 1), persistent=False)
         self.register_buffer('step', step_of(k, steps, slots), persistent=False)
-        for name in ('pilot', 'always'): self.register_buffer(name, torch.zeros(n, 1, 1), persistent=False)
+        for name in ('speaks', 'pilot', 'always'): self.register_buffer(name, torch.zeros(n, 1, 1), persistent=False)
         for p, says, _ in zip(PILOTS, PILOT, steps): self.pilot[places(p, k)], self.always[places(p, k)] = 1., says
-        self.speaks[places(SLOTS[:sum(slots[:len(steps)])], k)] = 1.
+        self.speaks[[slot for slot, _, _ in self.messages]] = 1.
     def start(self):
         self.mix.weight.data.mul_(.001)
         self.direct.weight.data.zero_()
-        if self.bias is not None: self.bias.data.fill_(-3.) # silent, but for the coefficients that speak
-        for slot, secret, carried in first_messages(self.k, self.steps, self.slots, self.secrets):
-            self.direct.weight.data[slot, secret*len(self.step) + carried] = SLOPE
-            if self.bias is not None: self.bias.data[slot] = 4.
+        if self.bias is not None: self.bias.data.copy_(7*self.speaks - 3) # silent, but for the coefficients that speak
+        for slot, secret, carried in self.messages: self.direct.weight.data[slot, secret*len(self.step) + carried] = SLOPE
     def forward(self, h, cover, features, strength=1.): # cover: its coefficients; features: the secrets' coefficients over their typical size
         with torch.autocast(h.device.type, enabled=False):
             m, *g = F.conv2d(unit_rms(h), self.mix.weight, self.mix.bias).split(len(self.step), 1)
@@ -223,7 +222,7 @@ class MessageOut(nn.Module):
     "D's: from what was said on the lattice back to the coefficients of what was hidden. -> (B, 3*secrets, H, W)."
     def __init__(self, k, width, features, steps, slots, secrets):
         super().__init__()
-        self.k, self.steps, self.slots, self.secrets, self.n = k, steps, slots, secrets, len(raster(k))
+        self.k, self.messages, self.secrets, self.n = k, first_messages(k, steps, slots, secrets), secrets, len(raster(k))
         self.register_buffer('size', typical_size(k).repeat(secrets, 1, 1), persistent=False)
         self.mix, self.direct = nn.Conv2d(width, self.n*secrets, 1), nn.Conv2d(features, self.n*secrets, 1, bias=False)
         self.trust = nn.Conv2d(width, self.n, 1)
@@ -232,9 +231,8 @@ class MessageOut(nn.Module):
         self.trust.weight.data.mul_(.001)
         self.trust.bias.data.fill_(4.)
         self.direct.weight.data.zero_()
-        messages = first_messages(self.k, self.steps, self.slots, self.secrets)
-        for slot, secret, carried in messages:
-            copies = sum((secret, carried) == m[1:] for m in messages)
+        for slot, secret, carried in self.messages:
+            copies = sum((secret, carried) == m[1:] for m in self.messages)
             self.direct.weight.data[secret*self.n + carried, slot - self.n] = 1 / (SLOPE*copies) # the last n features are what was said
     def forward(self, h, _, features, strength=1.):
         with torch.autocast(h.device.type, enabled=False):
