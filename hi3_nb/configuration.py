@@ -249,5 +249,5 @@ def overrides(pairs:list[str])->dict:
         *path, last = key.split('.')
         d = out
         for k in path: d = d.setdefault(k, {})
-        d[last] = yaml.safe_load(value)
+        d[last] = yaml.safe_load(value) if value else '' # 'train.init=': no weights
     return out
