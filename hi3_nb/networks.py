@@ -42,8 +42,8 @@ class NetworkConfig:
     periods: tuple[float, ...] = (18., 36., 72.) # of their sines and cosines, in levels; with `modulo`, they follow from the steps
     modulo: tuple[float, ...] = ()  # beyond the paper: E moves those coefficients onto lattices of these steps, in levels, the sturdiest coefficients onto the first; (): off
     slots: tuple[int, ...] = (13, 10, 12) # how many of SLOTS are on each of these steps
-    gains: bool = True              # False: they move all the way; how visible that is, the steps decide
-    headroom: float = 0.            # beyond the paper: levels from black and from white that E keeps the cover away, so that its residual is not clipped
+    gains: int = 3                  # on how many of the steps, coarsest first, E chooses how far a coefficient moves; on the others all the way
+    headroom: float = 0.            # beyond the paper: levels that E keeps the cover away from white, so that its residual is not clipped
 
     def __post_init__(self):
         if self.secrets < 1: raise ValueError(f'networks.secrets: {self.secrets}; at least one secret image must be hidden')
@@ -55,6 +55,7 @@ class NetworkConfig:
         for step, pilots in zip(self.modulo, PILOTS):
             if len(places(pilots, self.lattice)) < len(pilots): raise ValueError(f'networks.modulo: {list(self.modulo)}; the pilots of step {step:g} lie outside a lattice of {self.lattice}')
         if any(n < 0 for n in self.slots) or sum(self.slots) > len(SLOTS) or len(self.slots) < len(self.modulo): raise ValueError(f'networks.slots: {list(self.slots)}; a count for each step, {len(SLOTS)} in all at most')
+        if not 0 <= self.gains <= len(PILOTS): raise ValueError(f'networks.gains: {self.gains}; a number of steps, {len(PILOTS)} at most')
         if not 0 <= self.headroom < 128: raise ValueError(f'networks.headroom: {self.headroom:g}; must be 0 or more and less than 128 levels')
         if self.amplification <= 0: raise ValueError(f'networks.amplification: {self.amplification}; must be positive')
 
@@ -191,12 +192,13 @@ def believed(clear): # (B, steps, H/8, W/8)
 # %% ../nbs/02_networks.ipynb #c017
 class ModuloOut(nn.Module):
     "E's: moves the cover's coefficients onto the lattice that spells the message. -> (B, 3, H, W), amplified residual."
-    def __init__(self, k, width, amplification, steps, slots, secrets, gains=True):
+    def __init__(self, k, width, amplification, steps, slots, secrets, gains):
         super().__init__()
         self.k, self.amplification, self.messages, n = k, amplification, first_messages(k, steps, slots, secrets), len(raster(k))
-        self.mix, self.direct = nn.Conv2d(width, (1 + gains)*n, 1), nn.Conv2d(n*secrets, n, 1, bias=False)
+        self.mix, self.direct = nn.Conv2d(width, (1 + bool(gains))*n, 1), nn.Conv2d(n*secrets, n, 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(n, 1, 1)) if gains else None
         self.register_buffer('step', step_of(k, steps, slots), persistent=False)
+        self.register_buffer('chooses', torch.tensor(tiers(k, steps, slots))[:, None, None] < gains, persistent=False)
         for name in ('speaks', 'pilot', 'always'): self.register_buffer(name, torch.zeros(n, 1, 1), persistent=False)
         for p, says, _ in zip(PILOTS, PILOT, steps): self.pilot[places(p, k)], self.always[places(p, k)] = 1., says
         self.speaks[[slot for slot, _, _ in self.messages]] = 1.
@@ -209,7 +211,8 @@ class ModuloOut(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             m, *g = F.conv2d(unit_rms(h), self.mix.weight, self.mix.bias).split(len(self.step), 1)
             message = say(QUIET*m + self.direct(features)) * (1 - self.pilot) + self.always
-            gain, step = ((g[0] + self.bias).sigmoid() if g else self.speaks) * (1 - self.pilot) + .95 * self.pilot, self.step * strength
+            gain = torch.where(self.chooses, (g[0] + self.bias).sigmoid(), self.speaks) if g else self.speaks
+            gain, step = gain * (1 - self.pilot) + .95 * self.pilot, self.step * strength
             return write_coefficients(gain * wrap(message - cover / step) * (step * self.amplification), self.k)
 
 def unit_rms(h): # over channels: features that grow would scramble the phase
@@ -484,7 +487,7 @@ class HI3(Method):
     def embed(self, cover, secrets, strength=1.): # (B, 3, H, W), (B, N, 3, H, W) in [0, 1]
         "The amplified residual (B, 3, H, W) and the marked image, not yet clipped or rounded (section 2.1). `strength` scales the residual, with a lattice its step."
         self.check(secrets)
-        if h := self.config.headroom / 255: cover = cover.clamp(h, 1 - h)
+        cover = cover.clamp(max=1 - self.config.headroom / 255)
         residual, = self.E(cover, *secrets.unbind(1), strength=strength)
         return residual, cover + residual * ((1 if self.config.modulo else strength) / self.config.amplification)
 
