@@ -6,9 +6,9 @@
 __all__ = ['RANGE', 'SLOPE', 'SLOTS', 'PILOTS', 'PILOT', 'CARRIED', 'QUIET', 'UNDO', 'METHODS', 'WEIGHTS', 'NetworkConfig',
            'conv', 'ResBlock', 'res_blocks', 'lattice_coefficients', 'raster', 'read_coefficients',
            'write_coefficients', 'typical_size', 'LatticeIn', 'wrap', 'say', 'heard', 'LatticeOut', 'places', 'tiers',
-           'step_of', 'first_messages', 'clearness', 'believed', 'ModuloOut', 'unit_rms', 'MessageOut', 'Equaliser',
-           'Encoder', 'Decoder', 'UNet', 'initialise', 'Outputs', 'Method', 'find_method', 'HI3', 'PatchGAN',
-           'parameters', 'flops', 'save_model', 'weights_path', 'about_weights', 'load_state', 'load_model']
+           'step_of', 'first_messages', 'clearness', 'believed', 'ModuloOut', 'unit_rms', 'MessageOut', 'filtered',
+           'Equaliser', 'Encoder', 'Decoder', 'UNet', 'initialise', 'Outputs', 'Method', 'find_method', 'HI3',
+           'PatchGAN', 'parameters', 'flops', 'save_model', 'weights_path', 'about_weights', 'load_state', 'load_model']
 
 # %% ../nbs/02_networks.ipynb #c003
 import json
@@ -258,6 +258,16 @@ UNDO = { # half of the symmetric kernel, its middle first, that best undoes an a
     'scale1.5': [1.266, -.200, .083, -.016, -.010, .020, -.023, .021, -.015, .009, -.003],
 }
 
+def filtered(x:torch.Tensor, # (B, C, H, W)
+             kernels:torch.Tensor # (K, taps), an odd number
+            )->torch.Tensor: # (B, K, C, H, W)
+    "Images after each kernel, along rows and then along columns; beyond the borders they go on as they end."
+    channels, r = x.shape[1], kernels.shape[1] // 2
+    w = kernels.repeat(channels, 1)[:, None]
+    rows = F.conv2d(F.pad(x, (r, r, 0, 0), mode='replicate'), w[:, :, None], groups=channels)
+    both = F.conv2d(F.pad(rows, (0, 0, r, r), mode='replicate'), w[..., None], groups=len(w))
+    return both.unflatten(1, (channels, -1)).transpose(1, 2)
+
 class Equaliser(nn.Module):
     "Undo blur and resizing. (B, 3, H, W) in [0, 1] -> its lowest coefficients (B, n, H/8, W/8), as they probably were before the attack."
     def __init__(self, k, stride, step):
@@ -269,11 +279,7 @@ class Equaliser(nn.Module):
         self.register_buffer('kernels', kernels / kernels.sum(1, keepdim=True), persistent=False) # means stay what they are
         self.register_buffer('starts', torch.stack([*one, *between]), persistent=False) # (starts, kernels)
     def look(self, x): # -> its coefficients, and what each kernel adds to them (..., kernels)
-        w, r = self.kernels.repeat(3, 1)[:, None], self.kernels.shape[1] // 2
-        rows = F.conv2d(F.pad(x, (r, r, 0, 0), mode='replicate'), w[:, :, None], groups=3)
-        both = F.conv2d(F.pad(rows, (0, 0, r, r), mode='replicate'), w[..., None], groups=len(w))
-        c = read_coefficients(x, self.k)
-        undone = read_coefficients(both.unflatten(1, (3, -1)).transpose(1, 2).flatten(0, 1), self.k)
+        c, undone = read_coefficients(x, self.k), read_coefficients(filtered(x, self.kernels).flatten(0, 1), self.k)
         return c, undone.unflatten(0, (len(x), -1)).movedim(1, -1) - c[..., None]
     def pilots(self, x): # sides multiples of 8
         "The pilots, and what each kernel adds to them: (B, pilots, 1 + kernels), levels. Those of a large picture are those of all its parts."
