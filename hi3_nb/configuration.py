@@ -86,6 +86,7 @@ class TrainConfig:
     precision: str = 'fp32'     # fp32, bf16, or auto: bf16 where the device has instructions for it
     channels_last: bool = True
     compile: bool = False
+    graphs: bool = True         # on a GPU, replay the networks' kernels from CUDA graphs
     seed: int = 0
     max_minutes: float = 0.     # stop and keep a checkpoint after so long; 0: no limit
     by_time: bool = False       # the schedule follows max_minutes where that is ahead of the steps

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['EXAMPLES', 'ImageError', 'upright', 'as_rgb', 'read_image', 'to_tensor', 'to_uint8', 'to_pil', 'package_file',
-           'square', 'example', 'show_images', 'round_ste', 'quantise', 'psnr', 'similarity', 'ssim', 'to_ycc',
-           'to_rgb', 'dct_matrix', 'to_blocks', 'from_blocks', 'block_dct', 'block_idct', 'pad_to', 'gaussian_blur']
+           'square', 'example', 'show_images', 'round_ste', 'quantise', 'psnr', 'constant', 'similarity', 'ssim',
+           'to_ycc', 'to_rgb', 'dct_matrix', 'to_blocks', 'from_blocks', 'block_dct', 'block_idct', 'pad_to',
+           'gaussian_blur']
 
 # %% ../nbs/00_images.ipynb #c003
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,14 @@ def psnr(a:torch.Tensor, # (..., 3, H, W) in [0, 1]
     else: mse = (e * mask).flatten(-3).sum(-1) / mask.expand_as(e).flatten(-3).sum(-1).clamp(min=1)
     return -10 * mse.clamp(min=1e-10).log10()
 
+@cache
+def constant(values, # a tensor or a tuple
+             device, dtype:torch.dtype|None=None)->torch.Tensor:
+    "Numbers that never change, moved to a device once: there, a copy from the processor costs more than what is done with them."
+    with torch.inference_mode(False): return torch.as_tensor(values, dtype=dtype).to(device)
+
+@cache
+@torch.inference_mode(False)
 def _window(n:int, device)->torch.Tensor:
     "(n, n): each row averages over a Gaussian window of 11 pixels, sigma 1.5, mirrored at the borders."
     w = torch.exp(-.5 * (torch.arange(-5, 6, device=device) / 1.5)**2)
@@ -162,12 +172,12 @@ def ssim(a:torch.Tensor, # (B, 3, H, W) in [0, 1], sides of at least 11
 _TO_YCC = torch.tensor([[.299, .587, .114], [-.168735892, -.331264108, .5], [.5, -.418687589, -.081312411]])
 _TO_RGB = torch.tensor([[1, 0, 1.402], [1, -.344136286, -.714136286], [1, 1.772, 0]])
 
-def _mix(x, matrix): return torch.einsum('ij,bjhw->bihw', matrix.to(x.device, x.dtype), x)
+def _mix(x, matrix): return torch.einsum('ij,bjhw->bihw', constant(matrix, x.device, x.dtype), x)
 
 def to_ycc(x:torch.Tensor)->torch.Tensor:
     "RGB in levels to Y, Cb, Cr, all centred on zero (Y - 128, as JPEG codes it). Shape (B, 3, H, W)."
     y = _mix(x, _TO_YCC)
-    return y - torch.tensor([128., 0, 0], device=x.device, dtype=x.dtype).view(1, 3, 1, 1)
+    return y - constant((128., 0, 0), x.device, x.dtype).view(1, 3, 1, 1)
 
 def to_rgb(y:torch.Tensor)->torch.Tensor:
     "The inverse of `to_ycc`."
@@ -196,11 +206,11 @@ def from_blocks(b:torch.Tensor)->torch.Tensor:
 
 def block_dct(x:torch.Tensor)->torch.Tensor:
     "8x8 cosine transform of every block: (B, C, H, W) -> (B, C, H/8, W/8, 64), frequencies in raster order."
-    return to_blocks(x) @ _DCT64.to(x.device, x.dtype).T
+    return to_blocks(x) @ constant(_DCT64, x.device, x.dtype).T
 
 def block_idct(c:torch.Tensor)->torch.Tensor:
     "The inverse of `block_dct`."
-    return from_blocks(c @ _DCT64.to(c.device, c.dtype))
+    return from_blocks(c @ constant(_DCT64, c.device, c.dtype))
 
 # %% ../nbs/00_images.ipynb #c028
 def pad_to(x:torch.Tensor, # (B, C, H, W)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .images import block_dct, block_idct, from_blocks, quantise, round_ste, to_blocks, to_rgb, to_tensor, to_uint8, to_ycc
+from .images import block_dct, block_idct, constant, from_blocks, quantise, round_ste, to_blocks, to_rgb, to_tensor, to_uint8, to_ycc
 
 # %% ../nbs/03_jpeg.ipynb #c006
 def libjpeg(x:torch.Tensor, # (B, 3, H, W) in [0, 1]
@@ -39,7 +39,7 @@ def tables(quality:torch.Tensor # (B,) 1 to 100
     "Quantisation tables as libjpeg scales them."
     q = quality.round().clamp(1, 100)[:, None, None]
     scale = torch.where(q < 50, (5000 / q).floor(), 200 - 2*q)
-    return ((_BASE.to(q.device) * scale + 50) / 100).floor().clamp(1, 255)
+    return ((constant(_BASE, q.device) * scale + 50) / 100).floor().clamp(1, 255)
 
 # %% ../nbs/03_jpeg.ipynb #c011
 def _ste(x, rounded): return x + (rounded - x).detach()
@@ -59,12 +59,12 @@ _ISLOW = torch.tensor([[v for v in half + [s*v for v in half[::-1]]] for half, s
 def _shift(v, bits): return (v / 2**bits + .5).floor()
 
 def _integer_dct(blocks): # (..., 64) levels -> coefficients, as libjpeg's jfdctint
-    m = _ISLOW.to(blocks.device)
+    m = constant(_ISLOW, blocks.device)
     v = _shift(blocks.double().unflatten(-1, (8, 8)) @ m.T, 11)
     return (_shift(m @ v, 15) / 8).flatten(-2).float()
 
 def _integer_idct(coefficients): # (..., 64) -> levels, as libjpeg's jidctint
-    m = _ISLOW.to(coefficients.device)
+    m = constant(_ISLOW, coefficients.device)
     v = _shift(m.T @ coefficients.double().round().unflatten(-1, (8, 8)), 11)
     return _shift(v @ m, 18).flatten(-2).float()
 
@@ -73,11 +73,11 @@ _YCC = torch.tensor([[19595, 38470, 7471], [-11059, -21709, 32768], [32768, -274
 _RGB = torch.tensor([[65536, 0, 91881], [65536, -22554, -46802], [65536, 116130, 0]], dtype=torch.float64)
 
 def _integer_mix(x, matrix, bias): # whole numbers (B, 3, H, W)
-    v = torch.einsum('ij,bjhw->bihw', matrix.to(x.device), x.double().round())
-    return ((v + torch.tensor(bias, device=x.device).view(3, 1, 1)) / 65536).floor().float()
+    v = torch.einsum('ij,bjhw->bihw', constant(matrix, x.device), x.double().round())
+    return ((v + constant(bias, x.device).view(3, 1, 1)) / 65536).floor().float()
 
-def _integer_ycc(x): return _integer_mix(x, _YCC, [32768 - 128*65536, 32767, 32767])
-def _integer_rgb(y): return _integer_mix(y, _RGB, [32768 + 128*65536]*3)
+def _integer_ycc(x): return _integer_mix(x, _YCC, (32768 - 128*65536, 32767, 32767))
+def _integer_rgb(y): return _integer_mix(y, _RGB, (32768 + 128*65536,)*3)
 
 # %% ../nbs/03_jpeg.ipynb #c016
 def encode(x:torch.Tensor, # (B, 3, H, W) in [0, 1]
@@ -92,7 +92,7 @@ def encode(x:torch.Tensor, # (B, 3, H, W) in [0, 1]
     if subsample:
         h, w = (H + 1) // 2, (W + 1) // 2
         chroma = F.avg_pool2d(_pad(chroma, 2*h, 2*_up8(w)), 2)
-        if hard: chroma = _ste(chroma, (chroma + torch.tensor([.25, .5], device=x.device).repeat(chroma.shape[-1] // 2)).floor())
+        if hard: chroma = _ste(chroma, (chroma + constant((.25, .5), x.device).repeat(chroma.shape[-1] // 2)).floor())
         chroma = _pad(chroma, _up8(h), _up8(w))
     else: chroma = _pad(chroma, _up8(H), _up8(W))
     planes = _pad(luma, _up8(H), _up8(W)), chroma
@@ -103,7 +103,7 @@ def encode(x:torch.Tensor, # (B, 3, H, W) in [0, 1]
 def _enlarge(chroma, hard): # fancy upsampling of h2v2
     big = F.interpolate(chroma, scale_factor=2, mode='bilinear', align_corners=False)
     if not hard: return big
-    bias = torch.tensor([8, 7], device=big.device).repeat(big.shape[-1] // 2)
+    bias = constant((8, 7), big.device).repeat(big.shape[-1] // 2)
     return _ste(big, ((big * 16 + bias) / 16).floor())
 
 def decode(luma:torch.Tensor, chroma:torch.Tensor, # coefficients as from `encode`, times the table
@@ -133,7 +133,7 @@ def requantise(c:torch.Tensor, # (B, C, h, w, 64) coefficients
                kind:str, # 'ss', 'mask', 'mbrs' or 'hard'
                chroma:bool=False)->torch.Tensor:
     "Quantise and de-quantise coefficients the way a simulator does."
-    if kind == 'mask': return c * _KEEP[chroma].to(c.device)
+    if kind == 'mask': return c * constant(_KEEP[chroma], c.device)
     t = table[:, None, None, None]
     z = c / t
     if kind == 'ss': z = z.detach().round() + (z - z.detach().round())**3

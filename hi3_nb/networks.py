@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from .data import whole
-from .images import block_dct, block_idct, pad_to, quantise, to_rgb, to_ycc
+from .images import block_dct, block_idct, constant, pad_to, quantise, to_rgb, to_ycc
 
 # %% ../nbs/02_networks.ipynb #c006
 @dataclass
@@ -79,18 +79,18 @@ def lattice_coefficients(k:int)->list[tuple[int, int, int]]:
     "The (channel, u, v) that a lattice works on: the lowest k diagonals of Y, and half as many of Cb and Cr."
     return [(c, u, v) for c, n in enumerate((k, k//2, k//2)) for u in range(n) for v in range(n - u)]
 
-def raster(k:int)->list[int]:
+def raster(k:int)->tuple[int, ...]:
     "Where they stand among the 3*64 coefficients of a block."
-    return [c*64 + u*8 + v for c, u, v in lattice_coefficients(k)]
+    return tuple(c*64 + u*8 + v for c, u, v in lattice_coefficients(k))
 
 def read_coefficients(x:torch.Tensor, # (B, 3, H, W) in [0, 1], sides multiples of 8
                       k:int)->torch.Tensor: # (B, n, H/8, W/8), levels
     "Each 8x8 block's n = len(lattice_coefficients(k)) lowest cosine coefficients."
-    return block_dct(to_ycc(x.float() * 255)).permute(0, 1, 4, 2, 3).flatten(1, 2)[:, raster(k)]
+    return block_dct(to_ycc(x.float() * 255)).permute(0, 1, 4, 2, 3).flatten(1, 2).index_select(1, constant(raster(k), x.device))
 
 def write_coefficients(c:torch.Tensor, k:int)->torch.Tensor:
     "The image, around zero and with 1 for 255 levels, that has these lowest coefficients and no others."
-    blocks = c.new_zeros(len(c), 192, *c.shape[2:]).index_copy(1, torch.tensor(raster(k), device=c.device), c)
+    blocks = c.new_zeros(len(c), 192, *c.shape[2:]).index_copy(1, constant(raster(k), c.device), c)
     return (to_rgb(block_idct(blocks.unflatten(1, (3, 64)).permute(0, 1, 3, 4, 2))) - 128) / 255
 
 
@@ -123,7 +123,7 @@ class LatticeIn(nn.Module):
             features = [c / self.size, phase.sin(), phase.cos()]
             if self.heard:
                 clear = clearness(c, self.k, self.steps, strength)
-                features += [clear, heard(c / (self.step * strength)) * believed(clear)[:, self.tiers]]
+                features += [clear, heard(c / (self.step * strength)) * believed(clear).index_select(1, constant(self.tiers, c.device))]
             features = torch.cat(features, 1)
         return self.mix(features), features
 
@@ -157,16 +157,16 @@ CARRIED = [ # what the slots carry at first, one after the other: (channel, u, v
     (1,0,2), (1,2,0), (2,0,2), (2,2,0), (0,3,4), (0,4,3), (0,2,5), (0,5,2), (0,0,6), (0,6,0), (0,1,6), (0,6,1), (1,1,2), (1,2,1), (2,1,2), (2,2,1)]
 QUIET = .1 # what the networks add to that counts so little that it does not drown it
 
-def places(coefficients, k:int)->list[int]:
+def places(coefficients, k:int)->tuple[int, ...]:
     "Where (channel, u, v) stand among those of a lattice; those that are not among them are left out."
     at = {c: i for i, c in enumerate(lattice_coefficients(k))}
-    return [at[c] for c in coefficients if c in at]
+    return tuple(at[c] for c in coefficients if c in at)
 
-def tiers(k:int, steps, slots)->list[int]:
+def tiers(k:int, steps, slots)->tuple[int, ...]:
     "Which of the steps each coefficient has: the last, unless `slots` or PILOTS say otherwise."
     speaks = iter(SLOTS)
     of = {c: t for t, (count, pilots) in enumerate(zip(slots, PILOTS)) for c in [*islice(speaks, count), *pilots]}
-    return [min(of.get(c, len(PILOTS)), len(steps) - 1) for c in lattice_coefficients(k)]
+    return tuple(min(of.get(c, len(PILOTS)), len(steps) - 1) for c in lattice_coefficients(k))
 
 def step_of(k:int, steps, slots)->torch.Tensor: # (n, 1, 1), levels
     "The step of each coefficient."
@@ -180,8 +180,8 @@ def first_messages(k:int, steps, slots, secrets:int)->list[tuple[int, int, int]]
 @torch.no_grad()
 def clearness(c, k:int, steps, strength=1., near:int=9): # (B, n, H/8, W/8), levels
     "How well each step's pilots stand, those `near` in blocks: 1, where they should, to about 0, just anywhere. -> (B, steps, H/8, W/8)."
-    pilots = [places(p, k) for p in PILOTS[:len(steps)]]
-    clear = [(2*torch.pi * (c[:, at] / (step*strength) - says)).cos().mean(1) for at, step, says in zip(pilots, steps, PILOT)]
+    pilots = [constant(places(p, k), c.device) for p in PILOTS[:len(steps)]]
+    clear = [(2*torch.pi * (c.index_select(1, at) / (step*strength) - says)).cos().mean(1) for at, step, says in zip(pilots, steps, PILOT)]
     return F.avg_pool2d(torch.stack(clear, 1), near, 1, near//2, count_include_pad=False)
 
 def believed(clear): # (B, steps, H/8, W/8)
@@ -200,7 +200,7 @@ class ModuloOut(nn.Module):
         self.register_buffer('step', step_of(k, steps, slots), persistent=False)
         self.register_buffer('chooses', torch.tensor(tiers(k, steps, slots))[:, None, None] < gains, persistent=False)
         for name in ('speaks', 'pilot', 'always'): self.register_buffer(name, torch.zeros(n, 1, 1), persistent=False)
-        for p, says, _ in zip(PILOTS, PILOT, steps): self.pilot[places(p, k)], self.always[places(p, k)] = 1., says
+        for p, says, _ in zip(PILOTS, PILOT, steps): self.pilot[list(places(p, k))], self.always[list(places(p, k))] = 1., says
         self.speaks[[slot for slot, _, _ in self.messages]] = 1.
     def start(self):
         self.mix.weight.data.mul_(.001)
@@ -285,13 +285,13 @@ class Equaliser(nn.Module):
         "The pilots, and what each kernel adds to them: (B, pilots, 1 + kernels), levels. Those of a large picture are those of all its parts."
         return self._pilots(*self.look(x.float()))
     def _pilots(self, c, more):
-        at = places(PILOTS[0], self.k)
-        return torch.cat([c[:, at, :, :, None], more[:, at]], -1).flatten(1, 3)
+        at = constant(places(PILOTS[0], self.k), c.device)
+        return torch.cat([c.index_select(1, at)[..., None], more.index_select(1, at)], -1).flatten(1, 3)
     def _cost(self, off): # of pilots that lie so far off, in eighths of a step; far outliers count little
         return off.square().log1p()
     def miss(self, x, strength=1.): # sides multiples of 8
         "How far the pilots lie from where they should, as they come, (B,): 0, not at all, to 1.5, just anywhere."
-        c = read_coefficients(x.float(), self.k)[:, places(PILOTS[0], self.k)]
+        c = read_coefficients(x.float(), self.k).index_select(1, constant(places(PILOTS[0], self.k), x.device))
         return self._cost(wrap(c / (self.step * strength)) * 8).mean((1, 2, 3))
     @torch.no_grad()
     def gains(self, pilots, strength=1., rounds:int=4, worth:float=.9):
@@ -304,7 +304,7 @@ class Equaliser(nn.Module):
         for _ in range(rounds):
             m = off(found)
             weighted = (more / (1 + m**2)).mT
-            found = found - torch.linalg.solve(weighted @ more + 50*torch.eye(more.shape[-1], device=c.device), weighted @ m * (step/8))
+            found = found - torch.linalg.solve_ex(weighted @ more + 50*torch.eye(more.shape[-1], device=c.device), weighted @ m * (step/8))[0]
         found = torch.where((cost(found)[:, 0] < left)[:, None, None], found, start)
         return found[..., 0] * (left < worth * nothing)[:, None]
     def forward(self, x, gains=None, strength=1.): # gains: where they are known from the whole picture

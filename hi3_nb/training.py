@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALIDATION', 'CHECKPOINT', 'LENGTH', 'PHASE', 'find_precision', 'orthogonalise', 'Muon', 'Both', 'make_optimiser',
-           'progress', 'lr_factor', 'EMA', 'validate', 'save_checkpoint', 'Curve', 'first_difference', 'stoppable',
-           'OtherRun', 'Trainer', 'train', 'device_name', 'train_stage', 'main']
+           'progress', 'lr_factor', 'EMA', 'record', 'validate', 'save_checkpoint', 'Curve', 'first_difference',
+           'stoppable', 'OtherRun', 'Trainer', 'train', 'device_name', 'train_stage', 'main']
 
 # %% ../nbs/07_training.ipynb #c003
 import argparse
@@ -34,7 +34,7 @@ from .data import Photos, alone, draw_batch, evaluation_pairs, run, whole
 from .evaluation import file_hash, git_revision, write_json
 from .images import psnr, quantise, ssim
 from .losses import Multiplier, discriminator_loss, loss_terms, total_loss
-from .networks import Method, about_weights, find_method, load_model, load_state, save_model
+from .networks import Method, UNet, about_weights, find_method, load_model, load_state, save_model
 
 # %% ../nbs/07_training.ipynb #c0p1
 def find_precision(precision:str, device:torch.device)->str:
@@ -65,15 +65,14 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
-            shapes = {}
-            for p in group['params']:
-                if p.grad is None: continue
-                m = self.state[p].setdefault('momentum', torch.zeros_like(p))
-                m.lerp_(p.grad, 1 - group['momentum'])
-                shapes.setdefault(p.flatten(1).shape, []).append((p, p.grad.lerp(m, group['momentum'])))
+            ps, shapes = [p for p in group['params'] if p.grad is not None], {}
+            grads, momenta = [p.grad for p in ps], [self.state[p].setdefault('momentum', torch.zeros_like(p)) for p in ps]
+            if not ps: continue
+            torch._foreach_lerp_(momenta, grads, 1 - group['momentum'])
+            for p, u in zip(ps, torch._foreach_lerp(grads, momenta, group['momentum'])): shapes.setdefault(p.flatten(1).shape, []).append((p, u))
             for (rows, columns), items in shapes.items():
                 update = orthogonalise(torch.stack([u.flatten(1) for _, u in items])) * (.2 * max(rows, columns)**.5)
-                for (p, _), u in zip(items, update): p.add_(u.reshape(p.shape), alpha=-group['lr'])
+                torch._foreach_add_([p for p, _ in items], [u.reshape(p.shape) for (p, _), u in zip(items, update)], alpha=-group['lr'])
 
 # %% ../nbs/07_training.ipynb #c008
 class Both(torch.optim.Optimizer):
@@ -117,6 +116,27 @@ class EMA:
     def update(self, model, step):
         d = min(self.decay, (step + 1) / (step + 10))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - d)
+
+# %% ../nbs/07_training.ipynb #c0g1
+class _Flat(nn.Module): # a U-Net as CUDA graphs want it: tensors in, a tuple of tensors out
+    def __init__(self, net, plain, images):
+        super().__init__()
+        self.net, self.plain, self.images = net, plain, images
+    def forward(self, *args): return tuple(self.plain(*args[:self.images], **dict(zip(['coefficients'], args[self.images:]))))
+
+def record(net:UNet):
+    "Let a U-Net on a GPU replay its kernels in training; without gradients it is called as before."
+    plain, recorded = net.forward, {}
+    def forward(*images, coefficients=None, strength=1., first=False):
+        if first or strength != 1 or not torch.is_grad_enabled(): return plain(*images, coefficients=coefficients, strength=strength, first=first)
+        args = images if coefficients is None else (*images, coefficients)
+        key = tuple((a.shape, a.requires_grad) for a in args)
+        if key not in recorded:
+            like = tuple(a.detach().clone().requires_grad_(a.requires_grad) for a in args)
+            with torch.autocast('cuda', torch.get_autocast_dtype('cuda'), torch.is_autocast_enabled('cuda'), cache_enabled=False):
+                recorded[key] = torch.cuda.make_graphed_callables(_Flat(net, plain, len(images)), like, allow_unused_input=True)
+        return list(recorded[key](*args))
+    net.forward = forward
 
 # %% ../nbs/07_training.ipynb #c013
 VALIDATION = ('none', 'jpeg70', 'jpeg50', 'scale0.5', 'blur1', 'scale0.5+jpeg70')
@@ -212,6 +232,7 @@ class Trainer:
         self.precision = find_precision(c.precision, PartialState(parse_flag_from_env('ACCELERATE_USE_CPU')).device) # as Accelerator begins
         self.accelerator = a = Accelerator(
             mixed_precision='bf16' if self.precision == 'bf16' else 'no', kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=not c.loss.cover)])
+        if a.device.type == 'cuda': torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False # levels and phases need all the digits of float32
         n = c.networks.secrets
         if c.batch * (n + 1) > len(train): raise ConfigError(f'train.batch: {c.batch} with {n} secret(s) needs {c.batch * (n + 1)} photographs, but there are {len(train)}')
         if len(held) < n + 1: raise ConfigError(f'prepare.validation: holds back {len(held)} photographs; {n + 1} are needed')
@@ -231,6 +252,7 @@ class Trainer:
         model.to(a.device, memory_format=torch.channels_last if c.channels_last else torch.contiguous_format)
         self.raw, self.ema = model, EMA(model, c.ema) if c.ema else None
         if c.compile: [u.compile() for u in model.children() if u is not model.equaliser]
+        elif c.graphs and a.device.type == 'cuda' and a.num_processes == 1: [record(u) for u in model.children() if isinstance(u, UNet)]
         self.photos = train.to(a.device) if a.device.type != 'cpu' else train
         optimiser = make_optimiser(model, c)
         self.base_lr = [g['lr'] for g in optimiser.param_groups]
