@@ -278,15 +278,11 @@ class Equaliser(nn.Module):
         kernels = torch.cat([half.flip(1)[:, :-1], half], 1)
         self.register_buffer('kernels', kernels / kernels.sum(1, keepdim=True), persistent=False) # means stay what they are
         self.register_buffer('starts', torch.stack([*one, *between]), persistent=False) # (starts, kernels)
-    def look(self, x): # -> its coefficients, and what each kernel adds to them (..., kernels)
-        c, undone = read_coefficients(x, self.k), read_coefficients(filtered(x, self.kernels).flatten(0, 1), self.k)
-        return c, undone.unflatten(0, (len(x), -1)).movedim(1, -1) - c[..., None]
     def pilots(self, x): # sides multiples of 8
         "The pilots, and what each kernel adds to them: (B, pilots, 1 + kernels), levels. Those of a large picture are those of all its parts."
-        return self._pilots(*self.look(x.float()))
-    def _pilots(self, c, more):
-        at = constant(places(PILOTS[0], self.k), c.device)
-        return torch.cat([c.index_select(1, at)[..., None], more.index_select(1, at)], -1).flatten(1, 3)
+        at, y = constant(tuple(u*8 + v for _, u, v in PILOTS[0]), x.device), to_ycc(x.float() * 255)[:, :1] # they are all of luma
+        c, undone = (block_dct(v).index_select(-1, at).flatten(1) for v in (y, filtered(y, self.kernels).flatten(0, 1)))
+        return torch.cat([c[..., None], undone.unflatten(0, (len(x), -1)).mT - c[..., None]], -1)
     def _cost(self, off): # of pilots that lie so far off, in eighths of a step; far outliers count little
         return off.square().log1p()
     def miss(self, x, strength=1.): # sides multiples of 8
@@ -309,9 +305,12 @@ class Equaliser(nn.Module):
         return found[..., 0] * (left < worth * nothing)[:, None]
     def forward(self, x, gains=None, strength=1.): # gains: where they are known from the whole picture
         with torch.autocast(x.device.type, enabled=False):
-            c, more = self.look(pad_to(x.float(), self.stride))
-            if gains is None: gains = self.gains(self._pilots(c, more), strength)
-            return c + (more @ gains[:, None, None, :, None])[..., 0]
+            x = pad_to(x.float(), self.stride)
+            if gains is None: gains = self.gains(self.pilots(x), strength)
+            c = read_coefficients(x, self.k)
+            if not gains.any(): return c
+            undone = read_coefficients(filtered(x, self.kernels).flatten(0, 1), self.k).unflatten(0, (len(x), -1))
+            return c + torch.einsum('bkchw,bk->bchw', undone - c[:, None], gains)
 
 
 # %% ../nbs/02_networks.ipynb #c022
