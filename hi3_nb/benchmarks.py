@@ -139,7 +139,7 @@ def training_speed(photos:Photos, compile:bool=True, repeats:int=10)->list[dict]
 
 # %% ../nbs/13_benchmarks.ipynb #286334d5
 H200 = 989_000 # GFLOP/s in bf16 without sparsity, by the vendor's data sheet
-LAUNCH = 5e-6 # seconds for each operation that Python asks of a GPU; a usual figure, not measured here
+LAUNCH = 5e-6 # seconds for each operation that Python asks of a GPU; a usual figure: on the slow processor beside the H200 above it was more
 SCHEDULE = dict(steps=300_000, batch=4, side=256) # the paper's
 
 def operations(photos:Photos)->int:
