@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOOKS', 'SHADES', 'look', 'read_curve', 'curve_figure', 'quality_figure', 'payload_figure', 'evaluation', 'recorded',
-           'read_evaluations', 'note', 'methods_table', 'ablation_table', 'groups_table', 'training_table',
-           'pipeline_figure', 'methods_figure', 'extremes_figure', 'keep', 'example_figures', 'residual_figure', 'main']
+           'read_evaluations', 'note', 'methods_table', 'ablation_table', 'groups_table', 'training_time',
+           'training_table', 'pipeline_figure', 'methods_figure', 'extremes_figure', 'keep', 'example_figures',
+           'residual_figure', 'main']
 
 # %% ../nbs/09_figures.ipynb #c003
 import csv
@@ -173,14 +174,22 @@ def groups_table(evaluations:dict[int, dict], # number of secrets -> as from `ev
     return table(columns) + '\n\n' + note(evaluations.values(), name)
 
 # %% ../nbs/09_figures.ipynb #c026
+def training_time(about:dict)->str: # what a file of weights says of its training
+    "Minutes of training on each kind of device, over all phases: '253 min cpu, 9 min NVIDIA H200'."
+    minutes = {}
+    for p in about.get('phases') or [about]:
+        kind = p.get('device', '').split(',')[0]
+        minutes[kind] = minutes.get(kind, 0) + p.get('seconds', 0) / 60
+    return ', '.join(f'{m:.0f} min {k}'.strip() for k, m in minutes.items())
+
 def training_table(evaluations:dict[str, dict])->str: # title -> as from `evaluate`
-    "Markdown: steps, images, time and device of each model, as its weights say."
+    "Markdown: steps, images and time of each model, as its weights say."
     rows = []
     for title, r in evaluations.items():
         a = r['weights'].get('about', {})
-        number = lambda k, unit=1, digits=0: f'{a[k]/unit:,.{digits}f}' if k in a else ''
-        rows.append([title, number('steps'), number('images'), number('seconds', 60), a.get('device', ''), a.get('photographs', ''), r['weights']['hash']])
-    return _markdown(['model', 'steps', 'images seen', 'minutes', 'device', 'photographs', 'SHA-256 of the weights'], rows)
+        number = lambda k: f'{a[k]:,}' if k in a else ''
+        rows.append([title, number('steps'), number('images'), training_time(a), a.get('photographs', ''), r['weights']['hash']])
+    return _markdown(['model', 'steps', 'images seen', 'time', 'photographs', 'SHA-256 of the weights'], rows)
 
 # %% ../nbs/09_figures.ipynb #c029
 def _levels(branch): # of an encoder or a decoder -> (channels, stride) of each level, finest first
