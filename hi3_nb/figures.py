@@ -59,7 +59,7 @@ def curve_figure(path:str|Path, # curve.csv
         ax.plot(c['images'], c[k], color=colour, ls='--' if k == 'marked' else '-', label='marked image' if k == 'marked' else f'secret, {attack_title(k)}')
     if target: ax.axhline(target, color='grey', lw=.8, ls=':', label='marked image, asked for on crops')
     ax.xaxis.set_major_formatter('{x:,.0f}')
-    ax.legend(frameon=False)
+    fig.legend(loc='outside upper center', ncols=3, frameon=False, fontsize=9)
     return fig
 
 # %% ../nbs/09_figures.ipynb #c009
