@@ -11,12 +11,14 @@ __all__ = ['FORMATS', 'LOSSY', 'app', 'option', 'argument', 'Strength', 'Inner',
            'main']
 
 # %% ../nbs/12_commands.ipynb #c004
+import _thread
 import io
 import json
 import math
 import os
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from contextlib import contextmanager
@@ -426,8 +428,13 @@ def explain(e:BaseException)->str|None:
     if isinstance(e, OSError) and e.strerror: return f'{e.filename}: {e.strerror}' if e.filename else e.strerror
     if isinstance(e, (OSError, ValueError, FloatingPointError)): return str(e)
 
+def _unraisable(u): # Python drops an interrupt that meets an object's end: ask again, a moment later
+    if u.exc_type is KeyboardInterrupt: threading.Timer(.01, _thread.interrupt_main).start()
+    else: sys.__unraisablehook__(u)
+
 def main(argv:list[str]|None=None)->int:
     "Run a command line. Returns its exit code."
+    sys.unraisablehook = _unraisable
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         try:

@@ -239,6 +239,24 @@ def test_interrupted_in_a_shell(folder):
     assert p.returncode == 130 and 'Traceback' not in err and not list(folder.glob('hi3-*')), err
 
 
+def test_interrupt_that_meets_an_objects_end():
+    "Python drops one that comes there; the command line must not."
+    code = """
+import signal, sys, time, weakref
+from hi3_nb import commands
+class Thing: pass
+def app(*_, **__):
+    thing = Thing()
+    watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    time.sleep(10)
+commands.app = app
+sys.exit(commands.main([]))
+"""
+    p = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 130 and not p.stderr, p.stderr
+
+
 def test_in_a_shell(folder):
     "A broken file beside a good one: codes, streams, and help without the seconds that torch takes."
     for words, code in ((['hide', 'cover.png', 'secret.png', '-o', 'marked.png'], 0), (['--help'], 0)):
