@@ -110,6 +110,7 @@ def steps(photos:Photos, compile:bool=True)->tuple[dict, dict]: # name -> step, 
 
 # %% ../nbs/13_benchmarks.ipynb #c018
 SIDE = 2048 # of the matrices
+H200 = 989_000 # GFLOP/s in bf16 without sparsity, by the vendor's data sheet
 
 def product(dtype:torch.dtype, device, times:int=1):
     "A function that multiplies two large matrices, so many times."
@@ -138,7 +139,6 @@ def training_speed(photos:Photos, compile:bool=True, repeats:int=10)->list[dict]
     return [row(name) for name in working] + [{'step': name, 'ms': why} for name, why in failed.items()]
 
 # %% ../nbs/13_benchmarks.ipynb #286334d5
-H200 = 989_000 # GFLOP/s in bf16 without sparsity, by the vendor's data sheet
 LAUNCH = 5e-6 # seconds for each operation that Python asks of a GPU; a usual figure: on the slow processor beside the H200 above it was more
 SCHEDULE = dict(steps=300_000, batch=4, side=256) # the paper's
 
