@@ -434,7 +434,7 @@ def _unraisable(u): # Python drops an interrupt that meets an object's end: ask 
 
 def main(argv:list[str]|None=None)->int:
     "Run a command line. Returns its exit code."
-    sys.unraisablehook = _unraisable
+    before, sys.unraisablehook = sys.unraisablehook, _unraisable
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         try:
@@ -448,6 +448,7 @@ def main(argv:list[str]|None=None)->int:
         except (Exception, SystemExit) as e:
             message = explain(e)
             if message is None: raise
+        finally: sys.unraisablehook = before
     print(_printable('hi3: ' + ' '.join(message.splitlines())), file=sys.stderr)
     return 2
 

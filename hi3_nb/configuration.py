@@ -77,7 +77,7 @@ class TrainConfig:
     downscale: tuple[float, float] = (1., 1.) # photographs are first reduced by a factor drawn from here
     optimiser: str = 'adam'     # adam, adamw or muon
     lr: float = 1e-4
-    muon_lr: float = .01        # of the convolutions, if the optimiser is muon
+    muon_lr: float = .002       # of the convolutions, if the optimiser is muon
     schedule: str = 'constant'  # constant or cosine (to zero)
     warmup: int = 100           # steps of linear warm-up
     weight_decay: float = 0.0

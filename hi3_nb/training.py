@@ -98,7 +98,7 @@ def orthogonalise(g:torch.Tensor, # (n, rows, columns)
 # %% ../nbs/07_training.ipynb #c006
 class Muon(torch.optim.Optimizer):
     "Momentum, orthogonalised (Jordan 2024), for convolution weights flattened to (out, in*k*k). Updates are scaled to the size that Adam's have."
-    def __init__(self, params, lr=.01, momentum=.95):
+    def __init__(self, params, lr=.002, momentum=.95):
         super().__init__(params, dict(lr=lr, momentum=momentum))
         self.directions = Replay(lambda stacks: [orthogonalise(g) * (.2 * max(g.shape[1:])**.5) for g in stacks])
 
