@@ -156,7 +156,7 @@ def operations(photos:Photos)->int:
 
 def plan(photos:Photos, gflops:float, # of this machine, measured: GFLOP/s
          devices:int=8)->list[dict]: # a row for each kind of machine
-    "Days that the paper's schedule takes: here by measured speed; on H200s by shares of the peak, and by the time to launch operations one by one."
+    "Hours that the paper's schedule takes: here by measured speed; on H200s by shares of the peak, and by the time to launch operations one by one."
     s = SCHEDULE
     work, ops = step_flops(photos) * s['batch'] / BATCH * (s['side'] / CROP)**2, operations(photos)
     def row(machine, batch, speed, floor=0.):

@@ -360,13 +360,13 @@ def evaluate_folder(folder:Path, hider, attacks:tuple[str, ...], pairs:int=100, 
 # %% ../nbs/12_commands.ipynb #c038
 @app.command('train')
 def train_command(params:Annotated[Path, option(help='File of parameters.')]=Path('params.yaml'),
-                  data:Annotated[Path, option(metavar='DIR', help='Folder with train.npy, as the stage prepare writes it.')]=Path('data'),
+                  data:Annotated[Path, option(metavar='DIR', help='Folder with train.npy, as the stage prepare writes it.')]=Path('data/prepared'),
                   out:Annotated[Path, option(metavar='DIR', help='Checkpoint, curve and weights go here; an existing checkpoint is resumed.')]=Path('runs/train'),
                   changes:Annotated[list[str] | None, option('--set', metavar='KEY=VALUE', help='Change a parameter; may be repeated.')]=None):
     """Train the networks (on several GPUs: accelerate launch -m hi3_nb.training).
 
     \b
-    hi3 train --params params.yaml --data data/prepared --out runs/mine
+    hi3 train --params params.yaml --out runs/mine
     hi3 train --out runs/short --set train.steps=100 --set train.batch=2
     """
     from hi3_nb.training import main as run
@@ -399,8 +399,10 @@ def weights_info(name:str)->dict:
 def info_text(info:dict)->str:
     "Weights in a few lines and a table."
     from hi3_nb.evaluation import figures_of, table
+    from hi3_nb.figures import training_time
     about, record = info.get('about', {}), info.get('record')
-    kept = [f'{k}: {about[k]}' for k in ('photographs', 'steps', 'images', 'seconds', 'device', 'revision') if about.get(k)]
+    told = {**about, 'time': training_time(about)}
+    kept = [f'{k}: {told[k]}' for k in ('photographs', 'steps', 'images', 'time', 'revision') if told.get(k)]
     lines = [f'{info["name"]}: hides {info["config"]["secrets"]} secret(s), {info["megabytes"]} MB, hash {info["hash"]}', *kept]
     if record: lines += ['', 'PSNR in dB / SSIM as recorded:', table({name: figures_of(record, name) for name in record['sets']})]
     return '\n'.join(lines)

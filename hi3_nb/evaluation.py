@@ -202,7 +202,7 @@ def main(argv=None):
     "python -m hi3_nb.evaluation: measures weights on one device, or on those of `accelerate launch`, where the first process writes."
     p = argparse.ArgumentParser('hi3_nb.evaluation', description='Measure weights on prepared photographs.')
     p.add_argument('--params', default='params.yaml', help='file of parameters (default: params.yaml)')
-    p.add_argument('--data', default='data', help='folder with the prepared sets')
+    p.add_argument('--data', default='data/prepared', help='folder with the prepared sets')
     p.add_argument('--weights', default='n1', help='name or file (default: n1)')
     p.add_argument('--out', default='evaluate.json', help='JSON file of results (default: evaluate.json)')
     p.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE', help='change parameters, such as evaluate.pairs=100')

@@ -462,7 +462,7 @@ def main(argv=None):
     "python -m hi3_nb.training: train from a file of parameters, with nothing but torch, accelerate and friends installed."
     p = argparse.ArgumentParser('hi3_nb.training', description='Train E, D and R on a prepared array of photographs.')
     p.add_argument('--params', default='params.yaml', help='file of parameters (default: params.yaml)')
-    p.add_argument('--data', default='data', help='folder with train.npy, as the stage prepare writes it')
+    p.add_argument('--data', default='data/prepared', help='folder with train.npy, as the stage prepare writes it')
     p.add_argument('--out', default='runs/train', help='checkpoint, curve and weights go here; an existing checkpoint is resumed')
     p.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE', help='change parameters, such as train.steps=100')
     p.add_argument('--variant', help='train this one of ablate.variants or rivals.variants instead')
