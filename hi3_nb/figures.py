@@ -90,10 +90,8 @@ def payload_figure(evaluations:dict[int, dict], # number of secrets -> as from `
         for a, mark in zip(attacks, 'os^'):
             points = [(24*n, f[a][0]) for n, f in figures.items() if a in f]
             if points: ax.plot(*zip(*points), color=SHADES[a], marker=mark, ms=7, label=f'{source}, {attack_title(a)}', **style)
-    for n, f in ours.items():
-        ax.annotate(f'marked\n{f["marked"][0]:.1f} dB', (24*n, min(f[a][0] for a in attacks if a in f)), xytext=(0, -8), textcoords='offset points', ha='center', va='top')
-    ax.set_xticks([24*n for n in range(1, 5)], [f'{24*n}\nN = {n}' for n in range(1, 5)])
-    ax.margins(y=.25) # for the labels below the points
+    marked = {n: f'\nmarked {f["marked"][0]:.1f} dB' for n, f in ours.items()}
+    ax.set_xticks([24*n for n in range(1, 5)], [f'{24*n}\nN = {n}{marked.get(n, "")}' for n in range(1, 5)])
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
 
