@@ -398,8 +398,7 @@ def weights_info(name:str)->dict:
 # %% ../nbs/12_commands.ipynb #c041
 def info_text(info:dict)->str:
     "Weights in a few lines and a table."
-    from hi3_nb.evaluation import figures_of, table
-    from hi3_nb.figures import training_time
+    from hi3_nb.evaluation import figures_of, table, training_time
     about, record = info.get('about', {}), info.get('record')
     told = {**about, 'time': training_time(about)}
     kept = [f'{k}: {told[k]}' for k in ('photographs', 'steps', 'images', 'time', 'revision') if told.get(k)]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAPER', 'recover', 'evaluate_set', 'evaluate_cw', 'file_hash', 'git_revision', 'versions', 'evaluate', 'write_json',
-           'attack_title', 'figures_of', 'table', 'example_figure', 'main']
+           'attack_title', 'figures_of', 'table', 'training_time', 'example_figure', 'main']
 
 # %% ../nbs/08_evaluation.ipynb #c003
 import argparse
@@ -177,6 +177,14 @@ def table(columns:dict[str, dict])->str:
     for a in [a for a in rows if a not in last] + last:
         lines.append('| ' + ' | '.join([titles.get(a) or attack_title(a), *(cell(c.get(a)) for c in columns.values())]) + ' |')
     return '\n'.join(lines)
+
+def training_time(about:dict)->str: # what a file of weights says of its training
+    "Minutes of training on each kind of device, over all phases: '253 min cpu, 9 min NVIDIA H200'."
+    minutes = {}
+    for p in about.get('phases') or [about]:
+        kind = p.get('device', '').split(',')[0]
+        minutes[kind] = minutes.get(kind, 0) + p.get('seconds', 0) / 60
+    return ', '.join(f'{m:.0f} min {k}'.strip() for k, m in minutes.items())
 
 # %% ../nbs/08_evaluation.ipynb #c017
 @torch.inference_mode()

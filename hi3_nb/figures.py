@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOOKS', 'SHADES', 'look', 'read_curve', 'curve_figure', 'quality_figure', 'payload_figure', 'evaluation', 'recorded',
-           'read_evaluations', 'note', 'methods_table', 'ablation_table', 'groups_table', 'training_time',
-           'training_table', 'pipeline_figure', 'methods_figure', 'extremes_figure', 'keep', 'example_figures',
-           'residual_figure', 'main']
+           'read_evaluations', 'note', 'methods_table', 'ablation_table', 'groups_table', 'training_table',
+           'pipeline_figure', 'methods_figure', 'extremes_figure', 'keep', 'example_figures', 'residual_figure', 'main']
 
 # %% ../nbs/09_figures.ipynb #c003
 import csv
@@ -24,7 +23,7 @@ import torch
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from .attacks import AttackConfig, attack_batch
-from .evaluation import PAPER, attack_title, example_figure, figures_of, recover, table
+from .evaluation import PAPER, attack_title, example_figure, figures_of, recover, table, training_time
 from .images import example, psnr, quantise, show_images
 from .networks import HI3, WEIGHTS, NetworkConfig, PatchGAN, parameters
 
@@ -172,14 +171,6 @@ def groups_table(evaluations:dict[int, dict], # number of secrets -> as from `ev
     return table(columns) + '\n\n' + note(evaluations.values(), name)
 
 # %% ../nbs/09_figures.ipynb #c026
-def training_time(about:dict)->str: # what a file of weights says of its training
-    "Minutes of training on each kind of device, over all phases: '253 min cpu, 9 min NVIDIA H200'."
-    minutes = {}
-    for p in about.get('phases') or [about]:
-        kind = p.get('device', '').split(',')[0]
-        minutes[kind] = minutes.get(kind, 0) + p.get('seconds', 0) / 60
-    return ', '.join(f'{m:.0f} min {k}'.strip() for k, m in minutes.items())
-
 def training_table(evaluations:dict[str, dict])->str: # title -> as from `evaluate`
     "Markdown: steps, images and time of each model, as its weights say."
     rows = []
