@@ -9,7 +9,7 @@ __all__ = ['orthogonalise', 'Muon', 'Both', 'muon_and_adamw']
 import torch
 import torch.nn as nn
 
-from .training import OPTIMISERS, TrainConfig, find_precision
+from .schedule import OPTIMISERS, TrainConfig, find_precision
 
 # %% ../nbs/12_muon.ipynb #c005
 def orthogonalise(g:torch.Tensor, # (n, rows, columns)

@@ -19,7 +19,8 @@ from .detection import DetectConfig, detect
 from .evaluation import EvaluateConfig, evaluate
 from .hi3 import save_model
 from .records import CHECKPOINT, ConfigError, build, file_hash, merge, provenance, read_yaml, whole, write_json
-from .training import OtherRun, TrainConfig, train
+from .schedule import TrainConfig
+from .training import OtherRun, train
 from .weights import about_weights, load_model, weights_path
 
 # %% ../nbs/23_stages.ipynb #c012

@@ -9,14 +9,19 @@ from nbconvert import MarkdownExporter
 ROOT = Path(__file__).parent.parent
 
 
+TAGS = {'#| echo: false': 'remove-input', '#| export': 'export'}
+
+
 def for_readers(path:Path)->nbformat.NotebookNode:
-    "A notebook with its stored outputs, without hidden cells and directives; cells are tagged `remove-input` (only their output counts) and `export`."
+    """A notebook with its stored outputs, without hidden cells and directives.
+    Cells are tagged `remove-input` (only their output counts) and `export`."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata['language_info'] = {'name': 'python'}
-    notebook.cells = [c for c in notebook.cells if '#| hide' not in c.source and not c.source.startswith('#| default_exp')]
+    hidden = re.compile(r"#\| hide|\A#\| default_exp")
+    notebook.cells = [c for c in notebook.cells if not hidden.search(c.source)]
     for cell in notebook.cells:
         lines = cell.source.splitlines()
-        cell.metadata['tags'] = [tag for directive, tag in {'#| echo: false': 'remove-input', '#| export': 'export'}.items() if directive in lines]
+        cell.metadata['tags'] = [tag for directive, tag in TAGS.items() if directive in lines]
         if cell.cell_type == 'code': cell.source = '\n'.join(line for line in lines if not line.startswith('#|'))
         for o in cell.get('outputs', []): # a picture or a table needs no words beside it
             if {'image/png', 'text/markdown', 'text/html'} & set(o.get('data', {})): o['data'].pop('text/plain', None)
@@ -32,8 +37,8 @@ def main(out:Path):
     for name, data in resources['outputs'].items():
         (out/name).parent.mkdir(parents=True, exist_ok=True)
         (out/name).write_bytes(data)
-    text = re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', text)).replace('![png]', '![cover, secret, marked and recovered pictures]')
-    (out/'README.md').write_text(text.strip() + '\n')
+    text = re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', text)).strip() + '\n'
+    (out/'README.md').write_text(text.replace('![png]', '![cover, secret, marked and recovered pictures]'))
 
 
 if __name__ == '__main__': main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT))

@@ -45,4 +45,5 @@ with tempfile.TemporaryDirectory() as d:
     run(python, '-c', PICTURES)
     run(hi3, 'hide', 'cover.png', 'secret.png', '-o', 'marked.jpg', '--quality', 80)
     run(hi3, 'reveal', 'marked.jpg', '-o', 'found')
-    print(run(python, '-c', CHECK), *(run(python, '-c', IMPORT.format(m, m)) for m in ('hi3_nb', 'hi3_nb.hiding')), sep='', end='')
+    imports = [run(python, '-c', IMPORT.format(m, m)) for m in ('hi3_nb', 'hi3_nb.hiding')]
+    print(run(python, '-c', CHECK), *imports, sep='', end='')

@@ -183,10 +183,9 @@ def test_bad_weights(fails):
     ('reveal cover.png -o new --size 99999x99999', 'more pixels'), ('reveal cover.png -o new --size 5x5', 'too small'),
     ('attack cover.png squeeze5 -o new.png', 'no such attack'), ('attack cover.png jpeg500 -o new.png', 'between 1 and 100'), ('attack cover.png scale1000 -o new.png', 'between'),
     ('evaluate missing', 'no such folder'), ('evaluate . --attacks jpeg', 'no such attack'), ('evaluate . --pairs 0', 'pairs'),
-    ('train --params missing.yaml', 'missing.yaml'), ('train --params bad.yaml', 'learning_rate'), ('data nothing --pins pins.dvc', 'pins'), ('data nothing', 'data.dvc'), ('show', 'show')])
+    ('train --params missing.yaml', 'missing.yaml'), ('train --params bad.yaml', 'learning_rate'), ('show', 'show')])
 def test_bad_options(words, says, fails):
     Path('bad.yaml').write_text('train: {learning_rate: 1}\nprepare: {sets: {train: {}}}\n')
-    Path('pins.dvc').write_text('deps: []\nouts: []\n')
     fails(*words.split(), says=says)
 
 
@@ -366,13 +365,10 @@ def test_evaluate_and_info(works, hi3, folder):
     info, = works('info', 'n1')['weights']
     assert info['config']['secrets'] == 1 and info['record']['sets']
     assert hi3('--version')[1].startswith('hi3 ') and 'Usage' in hi3()[1]
-    for command in ('hide', 'reveal', 'attack', 'compare', 'evaluate', 'train', 'data', 'info'): assert f'hi3 {command} ' in hi3(command, '--help')[1]
+    for command in ('hide', 'reveal', 'attack', 'compare', 'evaluate', 'train', 'info'): assert f'hi3 {command} ' in hi3(command, '--help')[1]
 
 
-def test_train_and_data(works, folder, tiny, hi3):
+def test_train(works, folder, tiny, hi3):
     code, out, err = hi3('train', '--params', tiny.folder/'params.yaml', '--data', tiny.folder, '--out', 'run', '--set', 'train.steps=2', '--set', 'train.validate_every=2')
     assert code == 0 and '"steps": 2' in out and Path('run/model.safetensors').exists(), err
     works('hide', 'cover.png', 'secret.png', '-o', 'new.png', '--weights', 'run/model.safetensors')
-    Path('pins.dvc').write_text('deps: [{path: https://example.org/a.zip}]\nouts: [{path: a.zip, md5: x, size: 1}]\n')
-    Path('a.zip').touch() # there already: nothing to download
-    assert hi3('data', 'a', '--pins', 'pins.dvc') == (0, 'a.zip\n', '')

@@ -1,10 +1,12 @@
-"Disks that are full or may not be written: what was there stays, nothing half is left, and with more room the work goes on. They are small file systems in memory, which only root may mount."
+"""Disks that are full or may not be written: what was there stays, nothing half is left, and with more room the work
+goes on. They are small file systems in memory, which only root may mount."""
 import errno
 import json
 import shutil
 import subprocess
 import threading
 
+import coco
 import pytest
 import torch
 from conftest import learn
@@ -13,7 +15,7 @@ from safetensors.torch import load_file
 from test_download import DATA, MD5, SIZE, Server
 
 from hi3_nb.commands import main
-from hi3_nb.data import SetConfig, download, prepare
+from hi3_nb.data import SetConfig, prepare
 from hi3_nb.evaluation import write_json
 from hi3_nb.images import EXAMPLES, package_file
 
@@ -50,12 +52,13 @@ def fails(number, folder, work, *arguments, **kw):
     assert files(folder) == before
 
 
-def hi3_fails(capfd, folder, says, *words):
+def fails_in_a_line(capfd, folder, says, main, *words):
+    "The command prints one line with these words and the folder, ends with 2, and leaves the folder as it was."
     before = files(folder)
     assert main([str(w) for w in words]) == 2
     out, err = capfd.readouterr()
-    assert out == '' and err.startswith('hi3: ') and err.count('\n') == 1 and says in err and str(folder) in err, err
-    assert files(folder) == before
+    assert out == '' and err.startswith(('hi3: ', 'coco.py: ')) and err.count('\n') == 1, err
+    assert says in err and str(folder) in err and files(folder) == before, err
 
 
 def test_prepare(disk):
@@ -95,39 +98,41 @@ def test_results(disk):
 def test_download(disk, capfd):
     with Server() as server:
         threading.Thread(target=server.serve_forever, args=(.01,), daemon=True).start()
-        pins = disk.parent/'pins.dvc'
+        pins, part = disk.parent/'pins.dvc', disk/'a.zip.part'
         pins.write_text(f'deps:\n- path: {server.url}\nouts:\n- path: disk/a.zip\n  md5: {MD5}\n  size: {SIZE}\n')
-        assert main(['data', 'a', '--pins', str(pins)]) == 2
+        assert coco.main(['a', '--pins', str(pins)]) == 2
         out, err = capfd.readouterr()
-        part = disk/'a.zip.part'
         assert out == '' and err.count('\n') == 1 and f'{part}: No space left' in err, err
-        assert len(server.ranges) == 1 and 0 < part.stat().st_size and DATA.startswith(part.read_bytes()) and list(disk.iterdir()) == [part]
+        assert len(server.ranges) == 1 and list(disk.iterdir()) == [part]
+        assert 0 < part.stat().st_size and DATA.startswith(part.read_bytes())
         remount(disk, 'ro')
-        hi3_fails(capfd, disk, 'Read-only', 'data', 'a', '--pins', pins)
+        fails_in_a_line(capfd, disk, 'Read-only', coco.main, 'a', '--pins', pins)
         remount(disk, 'rw,size=2m')
         kept = part.stat().st_size
-        download(server.url, disk/'a.zip', MD5, SIZE)
+        assert coco.main(['a', '--pins', str(pins)]) == 0
         assert (disk/'a.zip').read_bytes() == DATA and server.ranges[1:] == [kept]
         server.shutdown()
 
 
 def test_hide_reveal_and_evaluate(disk, tmp_path, capfd, monkeypatch):
+    hi3_fails = lambda folder, says, *words: fails_in_a_line(capfd, folder, says, main, *words)
     for name in ('china', 'cat'):
-        with Image.open(package_file(EXAMPLES[name])) as im: im.convert('RGB').resize((128, 128)).save(tmp_path/f'{name}.png')
+        with Image.open(package_file(EXAMPLES[name])) as im:
+            im.convert('RGB').resize((128, 128)).save(tmp_path/f'{name}.png')
     photographs = tmp_path/'photographs'
     photographs.mkdir()
     for name in ('china', 'cat'): shutil.copy(tmp_path/f'{name}.png', photographs)
     hide = 'hide', tmp_path/'china.png', tmp_path/'cat.png', '-o', disk/'marked.png'
     (disk/'marked.png').write_bytes(b'what was there')
     fill(disk)
-    hi3_fails(capfd, disk, 'marked.png: No space left', *hide, '--force')
-    hi3_fails(capfd, disk, 'No space left', 'reveal', tmp_path/'china.png', '-o', disk)
+    hi3_fails(disk, 'marked.png: No space left', *hide, '--force')
+    hi3_fails(disk, 'No space left', 'reveal', tmp_path/'china.png', '-o', disk)
     with monkeypatch.context() as m:
         m.setattr('tempfile.tempdir', str(disk))
-        hi3_fails(capfd, disk, 'No space left', 'evaluate', photographs, '--size', 64)
+        hi3_fails(disk, 'No space left', 'evaluate', photographs, '--size', 64)
     remount(disk, 'ro')
-    hi3_fails(capfd, disk, 'marked.png: Read-only', *hide, '--force')
-    hi3_fails(capfd, disk, 'Read-only', 'reveal', tmp_path/'china.png', '-o', disk/'new')
+    hi3_fails(disk, 'marked.png: Read-only', *hide, '--force')
+    hi3_fails(disk, 'Read-only', 'reveal', tmp_path/'china.png', '-o', disk/'new')
     with monkeypatch.context() as m:
         m.setattr('tempfile.tempdir', str(disk))
-        hi3_fails(capfd, disk, 'Read-only', 'evaluate', photographs, '--size', 64)
+        hi3_fails(disk, 'Read-only', 'evaluate', photographs, '--size', 64)

@@ -1,4 +1,5 @@
-"Downloads from a server on this machine that cuts connections, knows no ranges, announces wrong lengths, sends something else, hangs or is not there."
+"""Downloads from a server on this machine that cuts connections, knows no ranges, announces wrong lengths,
+sends something else, hangs or is not there."""
 import functools
 import hashlib
 import random
@@ -6,12 +7,10 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
+import coco
 import pytest
 
-from hi3_nb import data
-from hi3_nb.commands import main
 from hi3_nb.images import ImageError
 
 DATA = random.Random(0).randbytes(900_000)
@@ -20,8 +19,9 @@ MD5, SIZE = hashlib.md5(DATA).hexdigest(), len(DATA)
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with `content`, in ways that `plan` lists, one for each request and the last for all that follow: status; ranges: whether it knows them; cut: bytes after which it hangs up;
-    length: what Content-Length says (None: nothing); first: where a range begins, if not where it was asked for; hang: seconds without a byte, half-way."""
+    """Answers with `content`, in ways that `plan` lists, one for each request and the last for all that follow:
+    status; ranges: whether it knows them; cut: bytes after which it hangs up; length: the Content-Length (None: none);
+    first: where a range begins, if not where it was asked for; hang: seconds without a byte, half-way."""
     def __init__(self):
         super().__init__(('127.0.0.1', 0), Handler)
         self.content, self.plan, self.ranges, self.sent = DATA, [{}], [], 0 # ranges: what was asked for
@@ -73,7 +73,7 @@ def path(tmp_path): return tmp_path/'new'/'a.zip'
 def fetch(server, path):
     "Fetch what is pinned; the folder holds it afterwards, and nothing else."
     def f(size=SIZE, **kw):
-        data.download(server.url, path, MD5, size, **{**dict(timeout=10, pause=0), **kw})
+        coco.download(server.url, path, MD5, size, **{**dict(timeout=10, pause=0), **kw})
         assert path.read_bytes() == DATA and list(path.parent.iterdir()) == [path]
     return f
 
@@ -183,7 +183,8 @@ def test_content_without_a_length(server, fetch, refused, size):
 
 def test_content_that_changed_in_between(server, path, fetch, refused):
     keep(path, OTHER[:300_000])
-    assert refused(ImageError, 'md5 .* not the official archive; it is removed, and the next download begins anew') is None
+    says = 'md5 .* not the official archive; it is removed, and the next download begins anew'
+    assert refused(ImageError, says) is None
     fetch()
     assert server.ranges == [300_000, None]
 
@@ -224,7 +225,9 @@ def test_gives_up_and_keeps_what_came(server, fetch, refused):
 
 def test_pauses_grow(server, refused, monkeypatch):
     pauses = []
-    monkeypatch.setattr(data.time, 'sleep', lambda s: pauses.append(s) if threading.current_thread() is threading.main_thread() else None)
+    def sleep(seconds): # the server's thread shares the module
+        if threading.current_thread() is threading.main_thread(): pauses.append(seconds)
+    monkeypatch.setattr(coco.time, 'sleep', sleep)
     server.plan = [dict(status=503)]
     refused(OSError, '503', pause=4, tries=7)
     assert pauses == [4, 8, 16, 32, 60, 60]
@@ -232,28 +235,68 @@ def test_pauses_grow(server, refused, monkeypatch):
 
 def test_no_server(server, path):
     server.server_close()
-    with pytest.raises(OSError, match='0 bytes are kept'): data.download(server.url, path, MD5, SIZE, pause=0, tries=2)
+    with pytest.raises(OSError, match='0 bytes are kept'):
+        coco.download(server.url, path, MD5, SIZE, pause=0, tries=2)
+
+
+def test_file_for_an_address(tmp_path, path):
+    (tmp_path/'source.zip').write_bytes(DATA)
+    keep(path, DATA[:300_000]) # files know no ranges
+    coco.download((tmp_path/'source.zip').as_uri(), path, MD5, SIZE)
+    assert path.read_bytes() == DATA
+    (tmp_path/'source.zip').write_bytes(OTHER)
+    with pytest.raises(ImageError, match='not the official archive'):
+        coco.download((tmp_path/'source.zip').as_uri(), path.with_name('b.zip'), MD5, SIZE)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_two_at_once(server, path, refused):
     server.plan = [dict(hang=.4)]
-    first = threading.Thread(target=data.download, args=(server.url, path, MD5, SIZE))
+    first = threading.Thread(target=coco.download, args=(server.url, path, MD5, SIZE))
     first.start()
     while not server.ranges: time.sleep(.01)
-    with pytest.raises(BlockingIOError, match='another run'): data.download(server.url, path, MD5, SIZE)
+    with pytest.raises(BlockingIOError, match='another run'): coco.download(server.url, path, MD5, SIZE)
     first.join()
     assert path.read_bytes() == DATA and len(server.ranges) == 1
-    data.download(server.url, path, MD5, SIZE) # there already
+    coco.download(server.url, path, MD5, SIZE) # there already
     assert len(server.ranges) == 1
 
 
-def test_command(server, tmp_path, capfd):
-    Path(tmp_path/'pins.dvc').write_text(f'deps:\n- path: {server.url}\nouts:\n- path: coco/a.zip\n  md5: {MD5}\n  size: {SIZE}\n')
-    hi3 = functools.partial(main, ['data', 'a', '--pins', str(tmp_path/'pins.dvc')])
+@pytest.fixture
+def pinned(server, tmp_path):
+    "A file that pins the server's archive, and the command that fetches it."
+    file = tmp_path/'pins.dvc'
+    file.write_text(f'deps:\n- path: {server.url}\nouts:\n- path: coco/a.zip\n  md5: {MD5}\n  size: {SIZE}\n')
+    return functools.partial(coco.main, ['a', '--pins', str(file)])
+
+
+def test_command(server, pinned, tmp_path, capfd):
     server.content = OTHER
-    assert hi3() == 2
+    assert pinned() == 2
     out, err = capfd.readouterr()
-    assert out == '' and err.startswith('hi3: ') and err.count('\n') == 1 and 'a.zip.part: md5' in err
+    assert out == '' and err.startswith('coco.py: ') and err.count('\n') == 1 and 'a.zip.part: md5' in err
     server.content = DATA
-    assert hi3() == 0 and capfd.readouterr() == (f'{tmp_path}/coco/a.zip\n', '')
+    assert pinned() == 0 and capfd.readouterr() == (f'{tmp_path}/coco/a.zip\n', '')
     assert [p.name for p in (tmp_path/'coco').iterdir()] == ['a.zip'] and (tmp_path/'coco'/'a.zip').read_bytes() == DATA
+
+
+def test_command_with_the_archive_there(server, pinned, tmp_path, capfd):
+    (tmp_path/'coco').mkdir()
+    (tmp_path/'coco'/'a.zip').touch()
+    assert pinned() == 0 and capfd.readouterr() == (f'{tmp_path}/coco/a.zip\n', '') and not server.ranges
+
+
+@pytest.mark.parametrize('content, says', [(None, 'No such file'), ('', 'not a file that pins archives'),
+    ('outs: []', 'not a file that pins archives'), ('deps: []\nouts: []', 'nothing: '), ('{', 'not a file that pins')])
+def test_command_with_other_pins(tmp_path, capfd, content, says):
+    file = tmp_path/'pins.dvc'
+    if content is not None: file.write_text(content)
+    assert coco.main(['nothing', '--pins', str(file)]) == 2
+    out, err = capfd.readouterr()
+    assert out == '' and err.startswith('coco.py: ') and err.count('\n') == 1 and says in err and str(file) in err, err
+
+
+def test_command_with_an_unknown_name(capfd):
+    assert coco.main(['train2041']) == 2
+    err = capfd.readouterr().err
+    assert 'train2041: ' in err and 'pins train2014, val2014, train2017, val2017' in err and err.count('\n') == 1

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import coco
 import torch
 from conftest import learn
 from safetensors.torch import load_file
@@ -124,7 +125,7 @@ def test_evaluate(array, tmp_path, record_property):
     kill_and_resume(record_property, evaluate_all, (array, tmp_path/'a.safetensors', now), look, finished, lambda: now.unlink())
 
 
-def fetch(url, path): data.download(url, path, MD5, SIZE, pause=.01)
+def fetch(url, path): coco.download(url, path, MD5, SIZE, pause=.01)
 
 
 def test_download(tmp_path, record_property):

@@ -12,10 +12,25 @@ from nbdev.test import test_nb as run_notebook
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize('notebook', sorted((ROOT/'nbs').glob('*.ipynb')), ids=lambda p: p.stem)
+SLOW = {'25_benchmarks'}
+NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else [])
+             for p in sorted((ROOT/'nbs').glob('*.ipynb'))]
+
+
+@pytest.mark.parametrize('notebook', NOTEBOOKS)
 def test_notebook(notebook):
-    passed, _ = run_notebook(notebook, skip_flags=get_config(path=ROOT).tst_flags.split()) # long demonstrations are marked notest
+    skipped = get_config(path=ROOT).tst_flags.split() # long demonstrations are marked notest
+    passed, _ = run_notebook(notebook, skip_flags=skipped)
     assert passed
+
+
+def test_package_is_exported(tmp_path):
+    unneeded = shutil.ignore_patterns('.*', 'weights', '__pycache__')
+    for folder in ('nbs', 'hi3_nb'): shutil.copytree(ROOT/folder, tmp_path/folder, ignore=unneeded)
+    shutil.copy(ROOT/'settings.ini', tmp_path)
+    subprocess.run([Path(sys.executable).with_name('nbdev_export')], cwd=tmp_path, check=True)
+    exported, kept = ({p.name: p.read_text() for p in (root/'hi3_nb').glob('*.py')} for root in (tmp_path, ROOT))
+    assert not [n for n in exported | kept if exported.get(n) != kept.get(n)], 'run: nbdev_export'
 
 
 def test_readme_is_generated(tmp_path):
@@ -26,5 +41,5 @@ def test_readme_is_generated(tmp_path):
 def test_notebooks_are_clean(tmp_path):
     shutil.copytree(ROOT/'nbs', tmp_path/'nbs', ignore=shutil.ignore_patterns('.*'))
     nbdev_clean(str(tmp_path/'nbs'))
-    changed = [p.name for p in (tmp_path/'nbs').rglob('*.ipynb') if p.read_text() != (ROOT/p.relative_to(tmp_path)).read_text()]
-    assert not changed, 'run: nbdev_clean'
+    copies = [(p, ROOT/p.relative_to(tmp_path)) for p in (tmp_path/'nbs').rglob('*.ipynb')]
+    assert not [p.name for p, kept in copies if p.read_text() != kept.read_text()], 'run: nbdev_clean'
