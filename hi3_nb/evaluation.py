@@ -9,7 +9,7 @@ __all__ = ['VALIDATION', 'PAPER', 'EvaluateConfig', 'check_attacks', 'recover', 
 
 # %% ../nbs/08_evaluation.ipynb #c003
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
@@ -30,8 +30,8 @@ class EvaluateConfig:
     sets: tuple[str, ...] = ('test',)
     pairs: int = 1000           # per set; fewer where the set is smaller
     batch: int = 8
-    attacks: tuple[str, ...] = ('none', 'jpeg90', 'jpeg70', 'jpeg50', 'scale0.5', 'scale1.5', 'blur1', 'noise5', 'noise10',
-                                'crop0.7', 'webp80', 'scale0.5+jpeg70', 'jpeg75+jpeg75')
+    attacks: tuple[str, ...] = ('none', 'jpeg90', 'jpeg70', 'jpeg50', 'scale0.5', 'scale1.5', 'blur1', 'noise5',
+                                'noise10', 'crop0.7', 'webp80', 'scale0.5+jpeg70', 'jpeg75+jpeg75')
     curve: tuple[int, ...] = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100) # JPEG qualities of the curve
     curve_pairs: int = 100
     cw: tuple[float, ...] = (40.,) # budgets of the adversary: PSNR of its perturbation, dB
@@ -57,7 +57,7 @@ def recover(model:Method, attacked:torch.Tensor)->torch.Tensor:
     return quantise(model.recover(attacked))
 
 def quality(recovered, secrets, mask=None)->tuple[torch.Tensor, torch.Tensor]:
-    "PSNR in dB and SSIM of secrets (B, N, 3, H, W), each (B,), within the box of the mask (B, 1, H, W) where there is one."
+    "PSNR in dB and SSIM, each (B,), of secrets (B, N, 3, H, W), within the box of the mask (B, 1, H, W), if any."
     if mask is not None:
         boxes = [(m[0].any(1).nonzero().flatten(), m[0].any(0).nonzero().flatten()) for m in mask]
         cut = lambda x, b: x[None, ..., b[0][0]:b[0][-1] + 1, b[1][0]:b[1][-1] + 1]
@@ -91,7 +91,7 @@ def named_attacks(names:tuple[str, ...])->dict[str, Callable]:
 # %% ../nbs/08_evaluation.ipynb #f4fc6bdc
 def evaluate_set(model:Method|None, # None stands for a constant grey image
                  photos:Photos, # never trained on
-                 attacks:tuple[str, ...]|dict[str, Callable], # such as 'none', 'scale0.5+jpeg70'; or as `named_attacks` gives them
+                 attacks:tuple[str, ...]|dict[str, Callable], # such as 'jpeg70'; or as `named_attacks` gives them
                  pairs:int=1000, batch:int=8, secrets:int=1, device:str|torch.device='cpu', label:str|None=None)->dict:
     """Mean PSNR (dB) and SSIM of marked images, and of recovered secrets under every attack.
     Processes of `torch.distributed` share the batches; each gets the whole result."""
@@ -129,9 +129,9 @@ def evaluate(model:Method,
     torch.manual_seed(0)
     untrained, sets = type(model)(model.config).to(device).eval(), {}
     for name, array in arrays.items():
-        measure = lambda m, attacks, pairs, what='': evaluate_set(m, photos, attacks, pairs, c.batch, model.config.secrets,
-                                                                  device, f'{name} {what}'.strip())
-        photos = Photos(array)
+        photos, n = Photos(array), model.config.secrets
+        def measure(m, attacks, pairs, what=''):
+            return evaluate_set(m, photos, attacks, pairs, c.batch, n, device, f'{name} {what}'.strip())
         r = sets[name] = measure(model, c.attacks, c.pairs)
         if c.cw_pairs and adversary:
             worst = measure(model, {f'cw{b:g}': adversary(b) for b in c.cw}, c.cw_pairs, 'C&W')
@@ -143,20 +143,23 @@ def evaluate(model:Method,
     return sets
 
 # %% ../nbs/08_evaluation.ipynb #46e0a716
-_COLUMNS = ('none', 'jpeg70', 'scale0.5', 'blur1', 'cw40', 'noise5') # the paper's NoAttack, JPEG, Scaling, Blur, C&W, AWGN
+_COLUMNS = ('none', 'jpeg70', 'scale0.5', 'blur1', 'cw40', 'noise5') # NoAttack, JPEG, Scaling, Blur, C&W, AWGN
 def _row(*pairs, marked=None): return {**(dict(marked=marked) if marked else {}), **dict(zip(_COLUMNS, pairs))}
 
-PAPER = { # PSNR, SSIM. HI3 by the number of secrets (tables 1, 3), ADH-GAN (table 1), what the ablation leaves out (table 2)
+PAPER = { # PSNR, SSIM of HI3 by the number of secrets (tables 1, 3), of ADH-GAN (table 1), of the ablation (table 2)
     1: _row((29.76, .916), (26.69, .875), (28.47, .895), (28.32, .905), (26.73, .863), marked=(33.94, .9517)),
-    2: _row((28.62, .889), (24.60, .824), (26.58, .873), (26.82, .854), (26.71, .847), (25.01, .793), marked=(32.13, None)),
-    3: _row((28.14, .862), (23.02, .757), (24.59, .854), (24.22, .844), (24.13, .806), (22.78, .735), marked=(32.69, None)),
+    2: _row((28.62, .889), (24.60, .824), (26.58, .873), (26.82, .854), (26.71, .847), (25.01, .793),
+            marked=(32.13, None)),
+    3: _row((28.14, .862), (23.02, .757), (24.59, .854), (24.22, .844), (24.13, .806), (22.78, .735),
+            marked=(32.69, None)),
     4: _row((23.79, .805), (17.81, .664), (19.17, .737), (16.00, .547), (18.93, .677), (13.64, .511)),
     'adh_gan': _row((25.22, .867), (17.64, .634), (17.41, .625), (14.63, .498), (16.58, .588)),
     'full': dict(jpeg70=(26.68, .875)), 'one_simulator': dict(jpeg70=(23.95, .839)),
     'traditional_unet': dict(jpeg70=(18.16, .817)), 'no_discriminators': dict(jpeg70=(15.37, .726)),
     'no_progressive_recovery': dict(jpeg70=(13.66, .612))}
 
-_NAMES = dict(jpeg='JPEG quality', webp='WebP quality', scale='scaled by', blur='blur, sigma', noise='noise, levels', crop='cropped to')
+_NAMES = dict(jpeg='JPEG quality', webp='WebP quality', scale='scaled by', blur='blur, sigma', noise='noise, levels',
+              crop='cropped to')
 
 def attack_title(name:str)->str:
     "'scale0.5+jpeg70' in words."

@@ -63,11 +63,13 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def corner(self, picture, strength:float=1.)->tuple[int, int]:
-        "Left and top of what was embedded in a received picture, bytes (H, W, 3): not (0, 0) where a method can tell that it was cropped."
+        """Left and top of what was embedded in a received picture, bytes (H, W, 3):
+        not (0, 0) where a method can tell that the picture was cropped."""
         return 0, 0
 
     def receiver(self, picture, strength:float=1.):
-        "What recovers the secrets of a tile (1, 3, h, w) of a received picture, bytes (H, W, 3): for methods that must first see all of it."
+        """The function that recovers the secrets of a tile (1, 3, h, w) of a received picture, bytes (H, W, 3).
+        Methods that must first see the whole picture override this."""
         return self.recover
 
     def transmit(self, cover, secrets, attack): # attack: marked -> (attacked, mask or None)

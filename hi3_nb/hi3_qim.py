@@ -14,15 +14,16 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from .hi3 import HI3, Method
-from .hi3_qim_channel import (CARRIERS, LEARNED_SCALE, PILOT_DITHER, PILOTS, SLOPE, Equaliser, compand, demodulate, initial_payload,
-                                    pilot_coherence, places, raster, read_coefficients, reliability, step_of, tiers,
-                                    typical_size, wrap, write_coefficients)
+from .hi3_qim_channel import (CARRIERS, LEARNED_SCALE, PILOT_DITHER, PILOTS, SLOPE, Equaliser, compand,
+                                    demodulate, initial_payload, pilot_coherence, places, raster,
+                                    read_coefficients, reliability, step_of, tiers, typical_size, wrap,
+                                    write_coefficients)
 from .images import constant, pad_to, to_tensor
 from .networks import NetworkConfig, UNet, initialise
 
 # %% ../nbs/11_hi3_qim.ipynb #c013
 class CoefficientReader(nn.Module):
-    """Coefficients as features: themselves, their phases in half, whole and double steps; with `demodulates`, the messages too.
+    """Coefficients as features: themselves, phases in half, whole and double steps; the messages, if `demodulates`.
     (B, n, H/8, W/8) -> (B, width, H/8, W/8), and the features before they are mixed."""
     def __init__(self, k, width, steps=(), carriers=(), demodulates=False):
         super().__init__()
@@ -72,7 +73,8 @@ class Quantiser(nn.Module):
         for carrier, secret, carried in self.payload:
             self.direct.weight.data[carrier, secret*len(self.step) + carried] = SLOPE
 
-    def forward(self, h, cover, secrets, strength=1.): # cover: its coefficients; secrets: theirs over their typical size
+    def forward(self, h, cover, secrets, strength=1.):
+        "`cover`: its coefficients; `secrets`: theirs over their typical size."
         with torch.autocast(h.device.type, enabled=False):
             m, *alpha = F.conv2d(unit_rms(h), self.mix.weight, self.mix.bias).split(len(self.step), 1)
             m = compand(LEARNED_SCALE*m + self.direct(secrets)) * (1 - self.pilot) + self.dither
@@ -80,6 +82,7 @@ class Quantiser(nn.Module):
             alpha, step = alpha * (1 - self.pilot) + .95 * self.pilot, self.step * strength
             return write_coefficients(alpha * wrap(m - cover / step) * (step * self.amplification), self.k)
 
+# %% ../nbs/11_hi3_qim.ipynb #537c67f7
 def unit_rms(h):
     "Over channels: features that grow would scramble the phase."
     h = h.float()
@@ -202,7 +205,7 @@ class HI3QIM(HI3):
         return super().forward(cover, secrets, attack)._replace(recovered_residual=None)
 
     def receiver(self, picture, strength=1., core:int=512):
-        "The equaliser looks at the whole picture, tile by tile: a tile that judged for itself would differ from its neighbours."
+        "The equaliser looks at the whole picture, tile by tile, so that no tile differs from its neighbours."
         H, W = (s // 8 * 8 for s in picture.shape[:2])
         corners = product(range(0, H, core), range(0, W, core))
         tiles = (self._tensor(picture[t:min(H, t + core), l:min(W, l + core)]) for t, l in corners)

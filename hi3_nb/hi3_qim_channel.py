@@ -38,6 +38,7 @@ def write_coefficients(c:torch.Tensor, k:int)->torch.Tensor:
     blocks = c.new_zeros(len(c), 192, *c.shape[2:]).index_copy(1, constant(raster(k), c.device), c)
     return (to_rgb(block_idct(blocks.unflatten(1, (3, 64)).permute(0, 1, 3, 4, 2))) - 128) / 255
 
+# %% ../nbs/11_hi3_qim_channel.ipynb #26ec7bca
 def places(coefficients, k:int)->tuple[int, ...]:
     "Where (channel, u, v) stand among those of `coefficients_of(k)`; those that are not among them are left out."
     at = {c: i for i, c in enumerate(coefficients_of(k))}
@@ -64,14 +65,14 @@ def demodulate(x):
     return (wrap(x) / RANGE).clamp(-.97, .97).atanh()
 
 # %% ../nbs/11_hi3_qim_channel.ipynb #ed887606
-CARRIERS = [ # (channel, u, v), sturdiest first: `carriers` tells how many of them have the coarse step, and the finer ones
+CARRIERS = [ # (channel, u, v), sturdiest first: `carriers` tells how many of them have each of the steps
     (0,0,0), (0,0,1), (0,1,0), (0,1,1), (0,0,2), (0,2,0), (0,2,2), (0,0,3), (0,3,0), (1,0,0), (2,0,0), (0,1,3),
     (0,3,1), (1,0,1), (1,1,0), (2,0,1), (2,1,0), (0,2,3), (0,3,2), (0,0,4), (0,4,0), (0,1,4), (0,4,1),
     (0,0,5), (0,5,0), (0,1,5), (0,5,1), (1,1,1), (2,1,1), (0,0,6), (0,6,0), (1,0,2), (1,2,0), (2,0,2), (2,2,0),
     (1,0,3), (1,3,0), (2,0,3), (2,3,0), (1,1,2), (1,2,1), (2,1,2), (2,2,1), (0,1,6), (0,6,1), (0,2,5), (0,5,2),
     (0,3,4), (0,4,3), (0,0,7), (0,7,0)]
 PILOTS = [[(0,1,2), (0,2,1)], [(0,3,3)], [(0,2,4), (0,4,2)]] # of each step
-PILOT_DITHER = [0., .25, .25] # 0 costs nothing in a smooth sky; 1/4 is not mistaken for a coefficient that JPEG set to 0
+PILOT_DITHER = [0., .25, .25] # 0 costs nothing in a smooth sky; 1/4 is not mistaken for what JPEG sets to 0
 INITIAL_PAYLOAD = [ # what the carriers carry at first, one after the other: (channel, u, v) of the secret
     (0,0,0), (0,0,0), (0,0,1), (0,1,0), (1,0,0), (2,0,0), (0,1,1), (0,0,2), (0,2,0), (0,0,0), (0,1,2), (0,2,1),
     (0,2,2), (1,0,1), (1,1,0), (2,0,1), (2,1,0), (0,0,3), (0,3,0), (0,1,3), (0,3,1), (0,0,4), (0,4,0), (0,2,3),
@@ -97,9 +98,10 @@ def initial_payload(k:int, steps, carriers, secrets:int)->list[tuple[int, int, i
     carried = lambda i: places(INITIAL_PAYLOAD[i // secrets:i // secrets + 1], k)
     return [(carrier, i % secrets, at) for i, carrier in enumerate(active) for at in carried(i)]
 
+# %% ../nbs/11_hi3_qim_channel.ipynb #74ec710e
 @torch.no_grad()
 def pilot_coherence(c, k:int, steps, strength=1., near:int=9): # c: (B, n, H/8, W/8), levels
-    "How well each step's pilots stand, averaged over `near` blocks: 1, where they should, to 0, anywhere. (B, steps, H/8, W/8)."
+    "How well each step's pilots stand near each block: 1, where they should, to 0, anywhere. (B, steps, H/8, W/8)."
     pilots = [constant(places(p, k), c.device) for p in PILOTS[:len(steps)]]
     coherence = [(2*torch.pi * (c.index_select(1, at) / (step*strength) - dither)).cos().mean(1)
                  for at, step, dither in zip(pilots, steps, PILOT_DITHER)]
@@ -110,7 +112,7 @@ def reliability(coherence): # (B, steps, H/8, W/8)
     return torch.cat([torch.ones_like(coherence[:, :1]), coherence[:, 1:].clamp(min=0) ** 2.7], 1)
 
 # %% ../nbs/11_hi3_qim_channel.ipynb #c020
-INVERSE_KERNELS = { # half of the symmetric kernel, its middle first, that best undoes an attack, along rows, then columns
+INVERSE_KERNELS = { # half of the symmetric kernel, its middle first, that undoes an attack, along rows, then columns
     'blur0.5':  [1.284, -.139, -.018, .027, -.022, .015, -.007, .002, -.004, .005, -.002],
     'blur0.8':  [1.999, -.474, -.171, .284, -.231, .125, -.010, -.069, .087, -.056, .016],
     'blur1':    [2.303, -.276, -.885, .703, -.117, -.202, .171, -.045, .015, -.033, .018],
@@ -146,7 +148,7 @@ class Equaliser(nn.Module):
         self.register_buffer('starts', torch.stack([*one, *between]), persistent=False) # (starts, kernels)
 
     def pilots(self, x): # sides multiples of 8
-        "The pilots, and what each kernel adds to them: (B, pilots, 1 + kernels), levels. Those of a picture are those of its parts."
+        "The pilots, and what each kernel adds to them: (B, pilots, 1 + kernels), levels."
         at, y = constant(tuple(u*8 + v for _, u, v in PILOTS[0]), x.device), to_ycc(x.float() * 255)[:, :1] # all luma
         images = y, filtered(y, self.kernels).flatten(0, 1)
         c, undone = (block_dct(v).index_select(-1, at).flatten(1) for v in images)
@@ -162,7 +164,7 @@ class Equaliser(nn.Module):
 
     @torch.no_grad()
     def gains(self, pilots, strength=1., rounds:int=4, worth:float=.9):
-        "How much of each kernel to add, (B, kernels); nothing, unless that leaves less than `worth` of what the pilots miss."
+        "How much of each kernel to add, (B, kernels); none, unless less than `worth` of their miss is left."
         step, c, more = self.step * strength, pilots[:, :, :1], pilots[:, :, 1:]
         off = lambda gains: wrap((c + more @ gains) / step) * 8 # (B, pilots, candidates)
         cost = lambda gains: self._cost(off(gains)).mean(1)

@@ -30,7 +30,7 @@ class HeldConfig(LossConfig):
 
 # %% ../nbs/10_imperceptibility.ipynb #c018
 class Held(Objective):
-    "The paper's objective with the marked PSNR held at `c.target_psnr` by dual ascent on the weight of the marked term."
+    "The paper's objective with the marked PSNR held at `c.target_psnr`: dual ascent on the weight of the marked term."
     name, Config = 'held', HeldConfig
 
     def __init__(self, c:HeldConfig):

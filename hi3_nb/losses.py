@@ -81,7 +81,7 @@ class Objective:
         return loss + c.cover * distance(out.recovered_cover, cover, c.distance, out.mask)
 
     def residual(self, out:Outputs)->torch.Tensor:
-        "L_res: D recovers the amplified residual. PSNR has no meaning for what is not confined to [0, 1]: L1 replaces it."
+        "L_res: D recovers the amplified residual. With `psnr`, whose range is [0, 1], L1 replaces it."
         kind = 'l1' if self.c.distance == 'psnr' else self.c.distance
         return distance(out.recovered_residual, out.residual, kind, out.mask)
 

@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
             for p in group['params']:
                 if p.grad is None: continue
                 m = self.state[p].setdefault('momentum', torch.zeros_like(p)).lerp_(p.grad, 1 - group['momentum'])
-                rows = p.grad.lerp(m, group['momentum']).movedim(1, -1).flatten(1) # as they lie in memory, channels last
+                rows = p.grad.lerp(m, group['momentum']).movedim(1, -1).flatten(1) # as in memory, channels last
                 shapes.setdefault(rows.shape, []).append((p, rows))
             for shape, items in shapes.items():
                 updates = orthogonalise(torch.stack([rows for _, rows in items])) * (.2 * max(shape)**.5)

@@ -136,7 +136,7 @@ def initialise(model:nn.Module):
 
 # %% ../nbs/05_networks.ipynb #c040
 class PatchGAN(nn.Module):
-    "Patch discriminator (Isola et al. 2017). (B, 3, H, W) in [0, 1] -> (B, 1, about H/8, about W/8), one score a patch."
+    "Patch discriminator (Isola et al. 2017). (B, 3, H, W) in [0, 1] -> scores of patches (B, 1, about H/8, about W/8)."
     def __init__(self, width:int=32, levels:int=3, channels:int=3):
         super().__init__()
         w = [width * 2**i for i in range(levels)]

@@ -35,7 +35,7 @@ def named(path:str|Path):
         raise OSError(e.errno, e.strerror, str(path)) from None
 
 @contextmanager
-def whole(path:str|Path, mode:str='wb', part:str|Path='', **options): # part: until it is complete, as `path`.part if not given
+def whole(path:str|Path, mode:str='wb', part:str|Path='', **options): # part: the name until then, or `path`.part
     """Open a file for writing that gets its name only when it is complete.
     Where that fails, what had the name before stays; an `OSError` names it."""
     path = Path(path)
@@ -49,6 +49,7 @@ def whole(path:str|Path, mode:str='wb', part:str|Path='', **options): # part: un
             raise
     part.replace(path)
 
+# %% ../nbs/01_records.ipynb #dcafe34d
 @contextmanager
 def alone(path:str|Path):
     "Be the only process that writes `path`, or raise `BlockingIOError`. The lock, `path`.lock, ends with the process."
@@ -80,6 +81,7 @@ def git_revision()->str:
     except OSError: return 'unknown'
     return (run('rev-parse', '--short=12', 'HEAD') or 'unknown') + ('+' if changed else '')
 
+# %% ../nbs/01_records.ipynb #c3a3e3d7
 def versions()->dict[str, str]:
     "Versions of Python and of the libraries that figures depend on."
     out = dict(python=platform.python_version())
@@ -100,7 +102,7 @@ class ConfigError(ValueError):
 _KINDS = dict(int='a whole number', float='a number', bool='true or false', str='text')
 
 def build(kind:type, value, name:str=''):
-    "Turn plain YAML values into `kind` (a dataclass, container or plain type). Raises `ConfigError` with the key's full name."
+    "Turn plain YAML values into `kind` (a dataclass, container or plain type). Raises `ConfigError`, naming the key."
     wrong = lambda what: ConfigError(f'{name}: {value!r} is not {what}')
     origin, args = get_origin(kind), get_args(kind)
     if is_dataclass(kind): return _build_dataclass(kind, value, name)
@@ -118,6 +120,7 @@ def build(kind:type, value, name:str=''):
         raise wrong(_KINDS.get(kind.__name__, kind.__name__))
     return value
 
+# %% ../nbs/01_records.ipynb #6f7d7abd
 def _build_dataclass(kind, value, name):
     if not isinstance(value, dict): raise ConfigError(f'{name}: {value!r} is not a mapping')
     hints, prefix = get_type_hints(kind), f'{name}.' if name else ''
@@ -164,6 +167,7 @@ def save_checkpoint(state:dict, out:Path):
     except RuntimeError: # torch's word for a failed write
         raise OSError(f'{out/CHECKPOINT}: could not be written whole; is the disk full?') from None
 
+# %% ../nbs/01_records.ipynb #3b9fb440
 class Curve:
     "Learning curve: a CSV file that a resumed run cuts back to its checkpoint, and dvclive where it is installed."
     def __init__(self, out:Path, step:int):
@@ -173,7 +177,8 @@ class Curve:
         self.rows = [r for r in rows if int(r['step']) <= step]
         try: from dvclive import Live
         except ImportError: return
-        self.live = Live(str(out/'live'), resume=step > 0, save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        quiet = dict(save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        self.live = Live(str(out/'live'), resume=step > 0, **quiet)
 
     def log(self, step:int, **row):
         "Add a row, and write the file anew, whole."

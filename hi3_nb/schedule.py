@@ -55,7 +55,8 @@ class TrainConfig:
     def chosen(cls, value:dict)->dict[str, type]:
         "The types of `networks` and `loss`, which follow from method and objective."
         found = {}
-        for k, default, part, find in (('method', 'hi3', 'networks', import_method), ('objective', 'paper', 'loss', find_objective)):
+        parts = ('method', 'hi3', 'networks', import_method), ('objective', 'paper', 'loss', find_objective)
+        for k, default, part, find in parts:
             try: found[part] = find(value.get(k, default)).Config
             except (AttributeError, TypeError, ValueError) as e: raise ConfigError(f'train.{k}: {e}') from None
         return found
@@ -63,8 +64,9 @@ class TrainConfig:
     def __post_init__(self):
         for part, kind in self.chosen(vars(self)).items():
             if getattr(self, part) is None: setattr(self, part, kind())
-        for k, allowed in (('optimiser', OPTIMISERS), ('schedule', ('constant', 'cosine')), ('clock', ('wall', 'processor')),
-                           ('precision', ('auto', 'fp32', 'bf16'))):
+        choices = dict(optimiser=OPTIMISERS, schedule=('constant', 'cosine'), clock=('wall', 'processor'),
+                       precision=('auto', 'fp32', 'bf16'))
+        for k, allowed in choices.items():
             if getattr(self, k) not in allowed:
                 raise ConfigError(f'train.{k}: {getattr(self, k)}; there are {", ".join(allowed)}')
         for k in ('steps', 'batch', 'crop', 'lr', 'validate_every', 'validate_pairs', 'checkpoint_every'):
@@ -104,7 +106,7 @@ def lr_factor(c:TrainConfig, step:int, seconds:float=0.)->float:
 
 # %% ../nbs/09_schedule.ipynb #c011
 class EMA:
-    "Exponential moving average of a model's weights; young averages are shorter, so that the beginning does not linger."
+    "Exponential moving average of weights; young averages are shorter, so that the beginning does not linger."
     def __init__(self, model, decay): self.model, self.decay = copy.deepcopy(model).eval().requires_grad_(False), decay
 
     @torch.no_grad()

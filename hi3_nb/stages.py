@@ -26,7 +26,7 @@ from .weights import about_weights, load_model, weights_path
 # %% ../nbs/23_stages.ipynb #c012
 @dataclass
 class VariantsConfig:
-    "Stages ablate, baselines and groups (of several secrets): what all variants share, and what each changes in `train`."
+    "Stages ablate, baselines, groups (of several secrets): what all variants share, and what each changes in `train`."
     common: dict[str, object] = field(default_factory=dict)
     variants: dict[str, dict] = field(default_factory=dict)
     pairs: int = 100
@@ -38,7 +38,8 @@ class VariantsConfig:
 @dataclass
 class FiguresConfig:
     "Stage figures: names of examples, cover first, then secrets."
-    pairs: tuple[tuple[str, ...], ...] = (('astronaut', 'cat'), ('china', 'coffee'), ('flower', 'rocket'), ('cat', 'flower'))
+    pairs: tuple[tuple[str, ...], ...] = (('astronaut', 'cat'), ('china', 'coffee'), ('flower', 'rocket'),
+                                          ('cat', 'flower'))
     attacks: tuple[str, ...] = ('none', 'jpeg90', 'jpeg70', 'jpeg50', 'scale0.5', 'blur1', 'noise5')
     groups: tuple[tuple[str, ...], ...] = (('astronaut', 'cat', 'coffee', 'flower', 'rocket'),
                                            ('china', 'flower', 'cat', 'rocket', 'coffee')) # for several secrets
@@ -75,7 +76,8 @@ class Params:
     def _check_train(self, c, name):
         window = round(c.crop / c.downscale[0])
         if window <= self.prepare.size: return
-        raise ConfigError(f'{name}.crop: {c.crop} at downscale {c.downscale[0]} needs {window} pixels; prepare.size is {self.prepare.size}')
+        needs = f'{c.crop} at downscale {c.downscale[0]} needs {window} pixels'
+        raise ConfigError(f'{name}.crop: {needs}; prepare.size is {self.prepare.size}')
 
     def _check_sets(self, section, names, known, where):
         for name in names:
@@ -89,7 +91,7 @@ class Params:
         raise ConfigError(f'{name}: no such variant; there are {", ".join(known) or "none"}')
 
     def variant(self, name:str)->TrainConfig:
-        """The train section of one variant: train, then what all of its section share, then its own, then what the command line gives.
+        """The train section of one variant: train, what its section shares, its own, what the command line gives.
         Raises `ConfigError` for one that does not exist."""
         section = self.section(name)
         s = getattr(self, section)
@@ -128,6 +130,7 @@ def differences(own:dict, given:dict, name:str='')->list[tuple]:
         elif own[k] != given[k]: out.append((name + k, own[k], given[k]))
     return sorted(out)
 
+# %% ../nbs/23_stages.ipynb #81b1a526
 def load_params(path:str|Path='params.yaml', # file
                 changes:dict|None=None # from the command line: merged over it, and over every variant
                )->Params:

@@ -27,12 +27,12 @@ from .evaluation import validate
 from .hi3 import import_method, load_state, read_header, read_state, save_model
 from .images import psnr
 from .losses import discriminator_loss, find_objective
-from .records import (CHECKPOINT, ConfigError, Curve, alone, file_hash, first_difference, git_revision, save_checkpoint,
-                            stoppable)
+from .records import (CHECKPOINT, ConfigError, Curve, alone, file_hash, first_difference, git_revision,
+                            save_checkpoint, stoppable)
 from .schedule import EMA, OPTIMISERS, TrainConfig, find_precision, lr_factor
 
 # %% ../nbs/09_training.ipynb #c020
-PHASE = ('steps', 'images', 'seconds', 'ended', 'device', 'precision', 'revision') # kept of each run behind a file of weights
+PHASE = ('steps', 'images', 'seconds', 'ended', 'device', 'precision', 'revision') # kept of each run behind the weights
 
 class OtherRun(ConfigError):
     "A checkpoint that this run cannot go on from."
@@ -47,7 +47,7 @@ class Trainer:
         self.first = self.count * a.process_index   # and its place in it
         self.out.mkdir(parents=True, exist_ok=True)
         set_seed(c.seed)
-        self.raw, self.phases = import_method(c.method)(c.networks), [] # phases: earlier runs, where this one goes on from their weights
+        self.raw, self.phases = import_method(c.method)(c.networks), [] # phases: the earlier runs behind its weights
         if c.init: self._start_from(c.init)
         self.raw.to(a.device, memory_format=torch.channels_last if c.channels_last else torch.contiguous_format)
         if c.compile:
@@ -73,9 +73,10 @@ class Trainer:
     def _check(self, photos, held):
         c, n, processes = self.c, self.c.networks.secrets, self.accelerator.num_processes
         if c.batch * (n + 1) > photos:
-            raise ConfigError(f'train.batch: {c.batch} with {n} secret(s) needs {c.batch * (n + 1)} photographs of {photos}')
+            need = c.batch * (n + 1)
+            raise ConfigError(f'train.batch: {c.batch} with {n} secret(s) needs {need} photographs; there are {photos}')
         if held < n + 1: raise ConfigError(f'prepare.validation: holds back {held} photographs; {n + 1} are needed')
-        if c.batch % processes: raise ConfigError(f'train.batch: {c.batch} cannot be shared equally by {processes} processes')
+        if c.batch % processes: raise ConfigError(f'train.batch: {c.batch} cannot be shared by {processes} processes')
 
     def _start_from(self, path):
         load_state(self.raw, read_state(path), path)
@@ -111,8 +112,8 @@ class Trainer:
 
     def draw(self):
         "Cover, secrets and attack of this step: they follow from its number and the seed alone."
-        c, seed = self.c, (self.c.seed, self.step)
-        photographs = draw_batch(self.photos, (*seed, 0), c.batch, c.networks.secrets, c.crop, c.downscale, self.first, self.count)
+        c, n, seed = self.c, self.c.networks.secrets, (self.c.seed, self.step)
+        photographs = draw_batch(self.photos, (*seed, 0), c.batch, n, c.crop, c.downscale, self.first, self.count)
         return *photographs, Attack(c.attack, (*seed, 1), c.batch, self.first)
 
     def get_loss(self, out, cover, secrets)->torch.Tensor:
@@ -150,8 +151,9 @@ class Trainer:
 
     def state(self)->dict:
         "All that a resumed run needs."
-        s = dict(config=json.dumps(asdict(self.c), default=list), step=self.step, seconds=self.seconds, phases=self.phases,
-                 objective=self.objective.state(), model=self.raw.state_dict(), optimiser=self.optimiser.state_dict())
+        s = dict(config=json.dumps(asdict(self.c), default=list), step=self.step, seconds=self.seconds,
+                 phases=self.phases, objective=self.objective.state(),
+                 model=self.raw.state_dict(), optimiser=self.optimiser.state_dict())
         if self.recent: s['recent'] = torch.stack(list(self.recent))
         if self.ema: s['ema'] = self.ema.model.state_dict()
         if self.discriminators:
@@ -161,7 +163,7 @@ class Trainer:
 
     def resume(self)->bool:
         """Go on from `out`/checkpoint.pt where there is one.
-        Raises `OtherRun` for one of another configuration, naming the first difference, and for a file that would run code."""
+        Raises `OtherRun` for one of another configuration, naming the first difference, and one that would run code."""
         path, own = self.out/CHECKPOINT, json.loads(json.dumps(asdict(self.c), default=list))
         if not path.exists(): return False
         try:
@@ -170,7 +172,8 @@ class Trainer:
         except (MemoryError, torch.OutOfMemoryError): raise
         except Exception: # nobody lists what a damaged file raises
             raise OtherRun(f'{path}: broken, or no checkpoint at all; remove it to begin anew') from None
-        if found := first_difference(config, own): raise OtherRun(f'{path}: a checkpoint of another configuration: {found}')
+        found = first_difference(config, own)
+        if found: raise OtherRun(f'{path}: a checkpoint of another configuration: {found}')
         try: self._restore(s, path)
         except (KeyError, TypeError, AttributeError, ValueError) as e:
             raise OtherRun(f'{path}: not a checkpoint of this run ({e}); remove it to begin anew') from None
@@ -194,7 +197,7 @@ def train(c:TrainConfig, # the train section
           validation:float=.05, # share of the photographs held back
           resume:bool=True, # go on from a checkpoint in `out`
           quiet:bool=False)->dict: # summary of the run
-    """Train the networks of a method. Stops at `c.steps`, after `c.max_minutes`, or on SIGTERM, always with a checkpoint.
+    """Train the networks of a method. Stops at `c.steps`, after `c.max_minutes` or on SIGTERM, with a checkpoint.
     Raises FloatingPointError on a loss that is no number, keeping the last good checkpoint,
     and BlockingIOError where another run is at work in `out`."""
     t = Trainer(c, Photos(data, 'train', validation), Photos(data, 'validation', validation), out)
@@ -215,7 +218,8 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
         t, c = self.t, self.t.c
         self.begin, told = self.clock() - t.seconds, False
         hidden = True if self.quiet or not self.main else None
-        with stoppable() as stop, tqdm(total=c.steps, initial=t.step, disable=hidden, unit='step', file=sys.stdout) as self.bar:
+        self.bar = tqdm(total=c.steps, initial=t.step, disable=hidden, unit='step', file=sys.stdout)
+        with stoppable() as stop, self.bar:
             while t.step < c.steps and not told and not self.late():
                 self.step()
                 told, t.seconds = self.together(bool(stop))
@@ -239,7 +243,7 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
         self.bar.set_postfix_str(f'marked {marked:.1f}, recovered {recovered:.1f} dB', refresh=False)
         self.bar.update()
 
-    def together(self, stop): # processes must leave the loop at the same step: was any told to stop; the mean of their clocks
+    def together(self, stop): # processes leave the loop at one step: was any told to stop; the mean of their clocks
         now, a = [float(stop), self.clock() - self.begin], self.t.accelerator
         if a.num_processes > 1: now = a.reduce(torch.tensor(now, device=a.device), 'mean').tolist()
         return now[0] > 0, now[1]
@@ -250,10 +254,11 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
         found, self.looked = validate(t.best, t.held, t.c.validate_pairs), t.step
         if not self.main: return
         loss, marked, recovered = torch.stack(list(t.recent)).mean(0).tolist()
-        self.curve.log(t.step, images=t.step*t.c.batch, seconds=t.seconds, loss=loss, train_marked=marked,
-                       train_recovered=recovered, **t.objective.state(), lr=lr_factor(t.c, t.step, t.seconds)*t.c.lr, **found)
+        images, lr = t.step*t.c.batch, lr_factor(t.c, t.step, t.seconds)*t.c.lr
+        self.curve.log(t.step, images=images, seconds=t.seconds, loss=loss, train_marked=marked,
+                       train_recovered=recovered, **t.objective.state(), lr=lr, **found)
         figures = ', '.join(f'{k} {x:.2f}' for k, x in found.items())
-        if not self.quiet: self.bar.write(f'step {t.step} of {t.c.steps}, {t.step*t.c.batch/t.seconds:.1f} images/s: {figures}')
+        if not self.quiet: self.bar.write(f'step {t.step} of {t.c.steps}, {images/t.seconds:.1f} images/s: {figures}')
 
     def keep(self):
         self.t.accelerator.wait_for_everyone()
@@ -261,9 +266,9 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
 
     def finish(self, why, resumed, data): # -> the summary; the weights are written
         t, c = self.t, self.t.c
-        device = t.accelerator.device
-        summary = dict(steps=t.step, images=t.step*c.batch, seconds=round(t.seconds, 1), ended=why, device=device_name(device),
-                       precision=t.precision, processes=t.accelerator.num_processes, torch=torch.__version__, resumed=resumed)
+        summary = dict(steps=t.step, images=t.step*c.batch, seconds=round(t.seconds, 1), ended=why,
+                       device=device_name(t.accelerator.device), precision=t.precision,
+                       processes=t.accelerator.num_processes, torch=torch.__version__, resumed=resumed)
         if not self.main: return summary
         self.curve.end()
         about = dict(summary, photographs=c.photographs, data=file_hash(data), revision=git_revision(),
@@ -273,6 +278,7 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
         save_model(t.best, t.out/'model.safetensors', **{**about, **total, 'phases': phases})
         return summary
 
+# %% ../nbs/09_training.ipynb #ad081579
 def device_name(device:torch.device)->str:
     "The device in words."
     if device.type == 'cuda': return torch.cuda.get_device_name(device)

@@ -39,11 +39,12 @@ def about_weights(name:str|Path)->dict:
 # %% ../nbs/20_weights.ipynb #6a380c96
 def load_model(name:str|Path='n1', # name or file
                device:str|torch.device='cpu')->Method: # in eval mode, float32
-    "Weights by name or file, ready to hide and reveal. Raises `ValueError` where the file holds no weights of a known method."
+    "Weights by name or file, ready to hide and reveal. Raises `ValueError` where it holds none of a known method."
     path, about = weights_path(name), about_weights(name)
     try:
         method = find_method(about['method'])
         model = method(method.Config(**about['config']))
-    except (KeyError, TypeError) as e: raise ValueError(f'{path}: not a file of weights of these methods ({e})') from None
+    except (KeyError, TypeError) as e:
+        raise ValueError(f'{path}: not a file of weights of these methods ({e})') from None
     load_state(model, renamed(read_state(path)), path)
     return model.to(device, memory_format=torch.channels_last).eval() # a third faster than the other order
