@@ -6,10 +6,12 @@
 __all__ = ['Attacked', 'to_budget', 'pgd', 'cw', 'cw_attack']
 
 # %% ../nbs/18_adversary.ipynb #61d6cd17
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
+from .hi3 import Method
 from .images import psnr, quantise
 
 # %% ../nbs/18_adversary.ipynb #2944cead
@@ -23,7 +25,7 @@ def _recovered(model, x, secrets): # (B,), dB, differentiable; not clipped, so t
     return psnr(model.recover(x), secrets).mean(1)
 
 @torch.no_grad()
-def _judge(model, images, marked, secrets): # what counts: 8 bits everywhere
+def _measure(model, images, marked, secrets): # what counts: 8 bits everywhere
     return Attacked(images, psnr(images, marked), psnr(quantise(model.recover(images)), secrets).mean(1))
 
 def _where(better, a, b): # image by image, the one or the other
@@ -33,7 +35,8 @@ def _where(better, a, b): # image by image, the one or the other
 @torch.no_grad()
 def to_budget(marked:torch.Tensor, # (B, 3, H, W), 8 bits
               delta:torch.Tensor, # perturbation, the same shape
-              budget:float)->torch.Tensor: # 8 bits
+              budget:float # dB
+           )->torch.Tensor: # the same shape, 8 bits
     "The rounded picture along `delta` that comes closest to a PSNR of `budget` dB against `marked`, never below it."
     low = torch.zeros(len(marked), 1, 1, 1, device=marked.device)
     high = low + 4 * 10**(-budget/20) / delta.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
@@ -44,64 +47,76 @@ def to_budget(marked:torch.Tensor, # (B, 3, H, W), 8 bits
     return quantise(marked + low*delta)
 
 # %% ../nbs/18_adversary.ipynb #d7e0b160
-def pgd(model, # anything with `recover`, such as `HI3`
+def pgd(model:Method, # anything with `recover`
         marked:torch.Tensor, # (B, 3, H, W), 8 bits, in [0, 1]
         secrets:torch.Tensor, # (B, N, 3, H, W)
         budget:float=40., # PSNR of the perturbation, dB
         steps:int=40)->Attacked:
-    "Projected gradient descent on the PSNR of the recovered secrets, in the L2 ball of `budget`."
+    "Projected gradient descent on the PSNR of the recovered secrets, in the L2 ball of `budget` (Madry et al. 2018)."
     with torch.inference_mode(False), torch.enable_grad():
         marked, secrets = marked.clone(), secrets.clone()
         radius = (marked[0].numel() * 10**(-budget/10))**.5
-        norm = lambda d: d.square().sum((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
+        def norm(d): return d.square().sum((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
         x = marked.clone()
         for _ in range(steps):
             x.requires_grad_()
             g, = torch.autograd.grad(_recovered(model, quantise(x), secrets).sum(), x)
             d = x.detach() - marked - g * (2.5 * radius / steps / norm(g))
             x = (marked + d * (radius / norm(d)).clamp(max=1)).clamp(0, 1)
-        return _judge(model, to_budget(marked, x - marked, budget), marked, secrets)
+        return _measure(model, to_budget(marked, x - marked, budget), marked, secrets)
 
 # %% ../nbs/18_adversary.ipynb #6d64c283
-def cw(model, # anything with `recover`, such as `HI3`
+def cw(model:Method, # anything with `recover`
        marked:torch.Tensor, # (B, 3, H, W), 8 bits, in [0, 1]
        secrets:torch.Tensor, # (B, N, 3, H, W)
        budget:float|None=None, # PSNR of the perturbation, dB
        target:float|None=None, # PSNR of the recovered secrets, dB
-       steps:int=40, searches:int=4, lr:float=.02)->Attacked: # steps of Adam on w for each value of c
-    "Carlini and Wagner's L2 attack on the recovered secrets. Give `budget` or `target`. A target that is never reached leaves the image that came closest."
+       steps:int=40, searches:int=4, lr:float=.02 # steps of Adam on w for each value of c
+      )->Attacked:
+    """Carlini and Wagner's L2 attack on the recovered secrets (2017, section VI.A). Raises ValueError
+    unless `budget` or `target` is given. A target that is never reached leaves the image that came closest."""
     if (budget is None) == (target is None): raise ValueError('cw: give a budget or a target, in dB')
     with torch.inference_mode(False), torch.enable_grad():
         marked, secrets = marked.clone(), secrets.clone()
-        size = lambda x: (x - marked).square().sum((1, 2, 3))
-        c = torch.full((len(marked),), marked[0].numel() * 10**(-(budget or 40)/10) / 10, device=marked.device) # 10 dB of harm are worth the budget
+        start = _energy(marked, budget or 40) / 10 # 10 dB of harm are worth the budget
+        c = torch.full((len(marked),), start, device=marked.device)
         low, high = torch.zeros_like(c), torch.full_like(c, torch.inf)
-        best = _judge(model, marked, marked, secrets)
+        best = _measure(model, marked, marked, secrets)
         for _ in range(searches):
-            x = _minimise(model, marked, secrets, c, -torch.inf if target is None else target, steps, lr)
-            if target is None:
-                found = _judge(model, to_budget(marked, x - marked, budget), marked, secrets)
-                best = _where(found.recovered < best.recovered, found, best)
-                enough = size(x) > marked[0].numel() * 10**(-budget/10)
-            else:
-                found = _judge(model, quantise(x), marked, secrets)
-                enough, had = found.recovered <= target, best.recovered <= target
-                best = _where(torch.where(had, enough & (found.perturbation > best.perturbation), found.recovered < best.recovered), found, best)
+            x = _minimise(model, marked, secrets, c, target, steps, lr)
+            if target is None: best, enough = _within(budget, best, model, x, marked, secrets)
+            else: best, enough = _down_to(target, best, model, x, marked, secrets)
             low, high = torch.where(enough, low, c), torch.where(enough, c, high)
             c = torch.where(high.isinf(), low * 10, torch.where(low == 0, high / 10, (low * high).sqrt()))
         return best
 
-def cw_attack(budget:float): # PSNR of the perturbation, dB
-    "Carlini and Wagner's attack as evaluation wants it: a function of (model, marked, secrets, seeds) -> attacked, mask."
-    return lambda model, marked, secrets, seeds: (cw(model, marked, secrets, budget=budget).images, None)
+# %% ../nbs/18_adversary.ipynb #8d9059ca
+def _energy(marked, budget): return marked[0].numel() * 10**(-budget/10) # squared L2 norm of so many dB
 
 def _minimise(model, marked, secrets, c, target, steps, lr): # -> (B, 3, H, W) in [0, 1], not rounded
     w = ((marked*2 - 1) * .999).atanh().requires_grad_() # 0 and 255 lie at infinity
     optimiser = torch.optim.Adam([w], lr)
     for _ in range(steps):
         x = (w.tanh() + 1) / 2
-        quality = _recovered(model, quantise(x), secrets)
-        harm = quality if target == -torch.inf else (quality - target + .1).clamp(min=0) # a little below: rounding and clipping follow
+        harm = _recovered(model, quantise(x), secrets)
+        if target is not None: harm = (harm - target + .1).clamp(min=0) # a little below: rounding and clipping follow
         w.grad, = torch.autograd.grad(((x - marked).square().sum((1, 2, 3)) + c * harm).sum(), w)
         optimiser.step()
     return ((w.tanh() + 1) / 2).detach()
+
+def _within(budget, best, model, x, marked, secrets): # -> the most harmful at the budget; whether x went beyond it
+    found = _measure(model, to_budget(marked, x - marked, budget), marked, secrets)
+    beyond = (x - marked).square().sum((1, 2, 3)) > _energy(marked, budget)
+    return _where(found.recovered < best.recovered, found, best), beyond
+
+def _down_to(target, best, model, x, marked, secrets): # -> the smallest that reaches the target; whether x reached it
+    found = _measure(model, quantise(x), marked, secrets)
+    reached, smaller = found.recovered <= target, found.perturbation > best.perturbation
+    better = torch.where(best.recovered <= target, reached & smaller, found.recovered < best.recovered)
+    return _where(better, found, best), reached
+
+# %% ../nbs/18_adversary.ipynb #13a79ed1
+def cw_attack(budget:float # PSNR of the perturbation, dB
+             )->Callable: # of (model, marked, secrets, seeds) -> attacked, mask
+    "Carlini and Wagner's attack as `evaluate` takes it."
+    return lambda model, marked, secrets, seeds: (cw(model, marked, secrets, budget=budget).images, None)

@@ -147,7 +147,8 @@ def in_order(f:Callable, items:Iterable, threads:int, ahead:int=4)->Iterator:
     with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
-                if len(waiting) == threads * ahead: yield waiting.popleft().result()
+                if len(waiting) == threads * ahead:
+                    yield waiting.popleft().result()
                 waiting.append(pool.submit(f, item))
             while waiting: yield waiting.popleft().result()
         finally: pool.shutdown(wait=False, cancel_futures=True)
@@ -198,7 +199,8 @@ def prepare(s:SetConfig, # where the photographs come from
     path, threads = Path(path), threads or torch.get_num_threads()
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path):
-        if s.source == 'coco': _check_archive(s)
+        if s.source == 'coco':
+            _check_archive(s)
         members = _members(s)
         with whole(path) as f:
             f.write(_header(0, size))
@@ -226,7 +228,7 @@ class Photos:
 
     def __len__(self)->int: return len(self.rows)
 
-    def to(self, device)->'Photos':
+    def to(self, device:str|torch.device)->'Photos':
         "Move the whole array to a device, where it fits."
         self.images = self.images.to(device)
         return self

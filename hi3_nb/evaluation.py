@@ -56,7 +56,8 @@ def recover(model:Method, attacked:torch.Tensor)->torch.Tensor:
     "Secrets (B, N, 3, H, W) from attacked images (B, 3, H, W), in 8 bits."
     return quantise(model.recover(attacked))
 
-def quality(recovered, secrets, mask=None)->tuple[torch.Tensor, torch.Tensor]:
+def quality(recovered:torch.Tensor, secrets:torch.Tensor,
+            mask:torch.Tensor|None=None)->tuple[torch.Tensor, torch.Tensor]:
     "PSNR in dB and SSIM, each (B,), of secrets (B, N, 3, H, W), within the box of the mask (B, 1, H, W), if any."
     if mask is not None:
         boxes = [(m[0].any(1).nonzero().flatten(), m[0].any(0).nonzero().flatten()) for m in mask]
@@ -79,7 +80,8 @@ class _Mean: # of PSNR and SSIM over the pairs of all processes, summed in the o
     def result(self):
         rank, count = this_process()
         parts = [self.batches]*count
-        if count > 1: dist.all_gather_object(parts, self.batches)
+        if count > 1:
+            dist.all_gather_object(parts, self.batches)
         turns = zip_longest(*parts, fillvalue=()) # the batches were dealt in turn
         p, s = zip(*(pair for turn in turns for batch in turn for pair in batch))
         return dict(psnr=round(sum(p) / len(p), 3), ssim=round(sum(s) / len(s), 4))
@@ -204,7 +206,7 @@ def training_time(about:dict)->str: # what a file of weights records of its trai
 # %% ../nbs/08_evaluation.ipynb #c017
 @torch.inference_mode()
 def example_figure(model:Method, names:tuple[str, ...], # of examples: cover, then secrets
-                   attacks:tuple[str, ...], size:int=256, width:float=9.): # inches
+                   attacks:tuple[str, ...], size:int=256, width:float=9.)->tuple: # width: inches
     "Cover, marked image and their difference; then what each attack leaves of the picture, and of the secrets."
     cover, *hidden = [example(n, size) for n in names]
     hidden = torch.stack(hidden, 1)

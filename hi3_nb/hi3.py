@@ -8,11 +8,13 @@ __all__ = ['METHODS', 'Outputs', 'Method', 'find_method', 'import_method', 'HI3'
 
 # %% ../nbs/06_hi3.ipynb #9fe1692f
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn as nn
 from safetensors import SafetensorError, safe_open
@@ -37,6 +39,7 @@ class Outputs(NamedTuple):
 # %% ../nbs/06_hi3.ipynb #b4ef1f46
 METHODS = {} # name -> class
 
+# %% ../nbs/06_hi3.ipynb #e00a4338
 class Method(nn.Module):
     "A way of hiding. A subclass gives `name`, `Config`, `embed` and `recover`; the rest may stay as it is."
     name:str                        # in `train.method` and in files of weights
@@ -48,31 +51,33 @@ class Method(nn.Module):
         super().__init__()
         self.config = config
 
-    def check(self, secrets):
+    def check(self, secrets:torch.Tensor):
         "Raise ValueError unless there are as many secrets as this model hides."
         if secrets.ndim != 5 or secrets.shape[1] != self.config.secrets:
             raise ValueError(f'secrets must be (B, {self.config.secrets}, 3, H, W), not {tuple(secrets.shape)}')
 
-    def embed(self, cover, secrets, strength:float=1.)->tuple[torch.Tensor, torch.Tensor]:
+    def embed(self, cover:torch.Tensor, secrets:torch.Tensor,
+              strength:float=1.)->tuple[torch.Tensor, torch.Tensor]:
         """Cover (B, 3, H, W), secrets (B, N, 3, H, W) in [0, 1] -> the residual (B, 3, H, W), amplified or not,
         and the marked image, neither clipped nor rounded. `strength` scales the residual."""
         raise NotImplementedError
 
-    def recover(self, attacked)->torch.Tensor:
+    def recover(self, attacked:torch.Tensor)->torch.Tensor:
         "Attacked image (B, 3, H, W) in [0, 1] -> the secrets (B, N, 3, H, W), neither clipped nor rounded."
         raise NotImplementedError
 
-    def corner(self, picture, strength:float=1.)->tuple[int, int]:
+    def corner(self, picture:np.ndarray, strength:float=1.)->tuple[int, int]:
         """Left and top of what was embedded in a received picture, bytes (H, W, 3):
         not (0, 0) where a method can tell that the picture was cropped."""
         return 0, 0
 
-    def receiver(self, picture, strength:float=1.):
+    def receiver(self, picture:np.ndarray, strength:float=1.)->Callable:
         """The function that recovers the secrets of a tile (1, 3, h, w) of a received picture, bytes (H, W, 3).
         Methods that must first see the whole picture override this."""
         return self.recover
 
-    def transmit(self, cover, secrets, attack): # attack: marked -> (attacked, mask or None)
+    def transmit(self, cover:torch.Tensor, secrets:torch.Tensor,
+                 attack:Callable)->tuple: # attack: marked -> (attacked, mask or None)
         "From sender to receiver: residual, marked image in 8 bits, attacked image, mask."
         residual, marked = self.embed(cover, secrets)
         with torch.autocast(cover.device.type, enabled=False): # 8 bits and JPEG need all their digits
@@ -80,11 +85,11 @@ class Method(nn.Module):
             attacked, mask = attack(marked)
         return residual, marked, attacked, mask
 
-    def forward(self, cover, secrets, attack)->Outputs: # attack: marked -> (attacked, mask or None)
+    def forward(self, cover:torch.Tensor, secrets:torch.Tensor, attack:Callable)->Outputs:
         "One pass through the whole pipeline, as in training."
         return Outputs(*(sent := self.transmit(cover, secrets, attack)), None, None, self.recover(sent[2]))
 
-    def terms(self, out:Outputs, cover, secrets)->dict[str, torch.Tensor]:
+    def terms(self, out:Outputs, cover:torch.Tensor, secrets:torch.Tensor)->dict[str, torch.Tensor]:
         "What the method adds to the loss, already weighted."
         return {}
 
@@ -127,12 +132,12 @@ class HI3(Method):
         residual, = self.E(cover, *secrets.unbind(1))
         return residual, cover + residual * (strength / self.config.amplification)
 
-    def decouple(self, attacked)->tuple[torch.Tensor, torch.Tensor]:
+    def decouple(self, attacked:torch.Tensor)->tuple[torch.Tensor, torch.Tensor]:
         "The recovered amplified residual and the recovered cover (section 2.3)."
         residual, correction = self.D(attacked)
         return residual, attacked + correction / self.config.amplification
 
-    def reveal(self, residual)->torch.Tensor:
+    def reveal(self, residual:torch.Tensor)->torch.Tensor:
         "The secrets (B, N, 3, H, W), neither clipped nor rounded, from the recovered residual (section 2.3)."
         return torch.stack(self.R(residual + .5), 1) + .5
 

@@ -69,7 +69,8 @@ class Quantiser(nn.Module):
         "Begin with the initial payload."
         self.mix.weight.data.mul_(.001)
         self.direct.weight.data.zero_()
-        if self.bias is not None: self.bias.data.copy_(7*self.active - 3)
+        if self.bias is not None:
+            self.bias.data.copy_(7*self.active - 3)
         for carrier, secret, carried in self.payload:
             self.direct.weight.data[carrier, secret*len(self.step) + carried] = SLOPE
 
@@ -83,7 +84,7 @@ class Quantiser(nn.Module):
             return write_coefficients(alpha * wrap(m - cover / step) * (step * self.amplification), self.k)
 
 # %% ../nbs/11_hi3_qim.ipynb #537c67f7
-def unit_rms(h):
+def unit_rms(h:torch.Tensor)->torch.Tensor:
     "Over channels: features that grow would scramble the phase."
     h = h.float()
     return h * torch.rsqrt(h.square().mean(1, keepdim=True) + 1e-3)

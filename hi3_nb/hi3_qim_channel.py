@@ -10,6 +10,7 @@ __all__ = ['RANGE', 'SLOPE', 'CARRIERS', 'PILOTS', 'PILOT_DITHER', 'INITIAL_PAYL
 
 # %% ../nbs/11_hi3_qim_channel.ipynb #8b66b0ac
 import math
+from collections.abc import Iterable
 from itertools import islice
 
 import torch
@@ -39,7 +40,7 @@ def write_coefficients(c:torch.Tensor, k:int)->torch.Tensor:
     return (to_rgb(block_idct(blocks.unflatten(1, (3, 64)).permute(0, 1, 3, 4, 2))) - 128) / 255
 
 # %% ../nbs/11_hi3_qim_channel.ipynb #26ec7bca
-def places(coefficients, k:int)->tuple[int, ...]:
+def places(coefficients:Iterable, k:int)->tuple[int, ...]:
     "Where (channel, u, v) stand among those of `coefficients_of(k)`; those that are not among them are left out."
     at = {c: i for i, c in enumerate(coefficients_of(k))}
     return tuple(at[c] for c in coefficients if c in at)
@@ -52,15 +53,15 @@ def typical_size(k:int)->torch.Tensor: # (n, 1, 1), levels
 # %% ../nbs/11_hi3_qim_channel.ipynb #40935bfd
 RANGE, SLOPE = .45, .5 # of a dither, in steps; its growth with the coefficient over its typical size
 
-def wrap(x):
+def wrap(x:torch.Tensor)->torch.Tensor:
     "To -1/2 ... 1/2, with the gradient of x."
     return x - x.detach().round()
 
-def compand(x):
+def compand(x:torch.Tensor)->torch.Tensor:
     "Any number to a dither."
     return x.tanh() * RANGE
 
-def demodulate(x):
+def demodulate(x:torch.Tensor)->torch.Tensor:
     "A coefficient in steps to what `compand` was given."
     return (wrap(x) / RANGE).clamp(-.97, .97).atanh()
 
@@ -82,17 +83,17 @@ INITIAL_PAYLOAD = [ # what the carriers carry at first, one after the other: (ch
 LEARNED_SCALE = .1 # of what the networks add to the initial payload, so that they do not drown it
 
 # %% ../nbs/11_hi3_qim_channel.ipynb #48611b3a
-def tiers(k:int, steps, carriers)->tuple[int, ...]:
+def tiers(k:int, steps:tuple, carriers:tuple)->tuple[int, ...]:
     "Which of the steps each coefficient has: the last, unless `carriers` or PILOTS give another."
     rest = iter(CARRIERS)
     of = {c: t for t, (n, pilots) in enumerate(zip(carriers, PILOTS)) for c in [*islice(rest, n), *pilots]}
     return tuple(min(of.get(c, len(PILOTS)), len(steps) - 1) for c in coefficients_of(k))
 
-def step_of(k:int, steps, carriers)->torch.Tensor: # (n, 1, 1), levels
+def step_of(k:int, steps:tuple, carriers:tuple)->torch.Tensor: # (n, 1, 1), levels
     "The step of each coefficient."
     return torch.tensor([float(steps[t]) for t in tiers(k, steps, carriers)])[:, None, None]
 
-def initial_payload(k:int, steps, carriers, secrets:int)->list[tuple[int, int, int]]:
+def initial_payload(k:int, steps:tuple, carriers:tuple, secrets:int)->list[tuple[int, int, int]]:
     "(carrier, secret, coefficient of the secret): what carries what at first."
     active = places(CARRIERS[:sum(carriers[:len(steps)])], k)
     carried = lambda i: places(INITIAL_PAYLOAD[i // secrets:i // secrets + 1], k)
@@ -100,14 +101,15 @@ def initial_payload(k:int, steps, carriers, secrets:int)->list[tuple[int, int, i
 
 # %% ../nbs/11_hi3_qim_channel.ipynb #74ec710e
 @torch.no_grad()
-def pilot_coherence(c, k:int, steps, strength=1., near:int=9): # c: (B, n, H/8, W/8), levels
+def pilot_coherence(c:torch.Tensor, # (B, n, H/8, W/8), levels
+                    k:int, steps:tuple, strength:float=1., near:int=9)->torch.Tensor:
     "How well each step's pilots stand near each block: 1, where they should, to 0, anywhere. (B, steps, H/8, W/8)."
     pilots = [constant(places(p, k), c.device) for p in PILOTS[:len(steps)]]
     coherence = [(2*torch.pi * (c.index_select(1, at) / (step*strength) - dither)).cos().mean(1)
                  for at, step, dither in zip(pilots, steps, PILOT_DITHER)]
     return F.avg_pool2d(torch.stack(coherence, 1), near, 1, near//2, count_include_pad=False)
 
-def reliability(coherence): # (B, steps, H/8, W/8)
+def reliability(coherence:torch.Tensor)->torch.Tensor: # (B, steps, H/8, W/8)
     "The share of a message to use: the one of least square error on fine steps; all of it on the coarse one."
     return torch.cat([torch.ones_like(coherence[:, :1]), coherence[:, 1:].clamp(min=0) ** 2.7], 1)
 
@@ -147,7 +149,7 @@ class Equaliser(nn.Module):
         self.register_buffer('kernels', kernels / kernels.sum(1, keepdim=True), persistent=False) # means stay
         self.register_buffer('starts', torch.stack([*one, *between]), persistent=False) # (starts, kernels)
 
-    def pilots(self, x): # sides multiples of 8
+    def pilots(self, x:torch.Tensor)->torch.Tensor: # sides multiples of 8
         "The pilots, and what each kernel adds to them: (B, pilots, 1 + kernels), levels."
         at, y = constant(tuple(u*8 + v for _, u, v in PILOTS[0]), x.device), to_ycc(x.float() * 255)[:, :1] # all luma
         images = y, filtered(y, self.kernels).flatten(0, 1)
@@ -157,13 +159,13 @@ class Equaliser(nn.Module):
     def _cost(self, off): # of pilots that lie so far off, in eighths of a step; far outliers count little
         return off.square().log1p()
 
-    def miss(self, x, strength=1.): # sides multiples of 8
+    def miss(self, x:torch.Tensor, strength:float=1.)->torch.Tensor: # sides multiples of 8
         "How far the pilots lie from where they should, (B,): 0, not at all, to 1.5, anywhere."
         c = read_coefficients(x.float(), self.k).index_select(1, constant(places(PILOTS[0], self.k), x.device))
         return self._cost(wrap(c / (self.step * strength)) * 8).mean((1, 2, 3))
 
     @torch.no_grad()
-    def gains(self, pilots, strength=1., rounds:int=4, worth:float=.9):
+    def gains(self, pilots:torch.Tensor, strength:float=1., rounds:int=4, worth:float=.9)->torch.Tensor:
         "How much of each kernel to add, (B, kernels); none, unless less than `worth` of their miss is left."
         step, c, more = self.step * strength, pilots[:, :, :1], pilots[:, :, 1:]
         off = lambda gains: wrap((c + more @ gains) / step) * 8 # (B, pilots, candidates)

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['EXAMPLES', 'ImageError', 'upright', 'as_rgb', 'read_image', 'to_tensor', 'to_uint8', 'to_pil', 'package_file',
-           'square', 'example', 'show_images', 'round_ste', 'quantise', 'psnr', 'constant', 'similarity', 'ssim',
-           'to_ycc', 'to_rgb', 'dct_matrix', 'to_blocks', 'from_blocks', 'block_dct', 'block_idct', 'pad_to',
-           'gaussian_blur']
+           'square', 'example', 'show_images', 'straight_through', 'round_ste', 'quantise', 'psnr', 'constant',
+           'similarity', 'ssim', 'to_ycc', 'to_rgb', 'dct_matrix', 'to_blocks', 'from_blocks', 'block_dct',
+           'block_idct', 'pad_to', 'gaussian_blur']
 
 # %% ../nbs/00_images.ipynb #c003
 import math
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,10 +24,11 @@ class ImageError(ValueError):
     "A file that cannot be used as an image; the message names the file and the reason."
 
 # %% ../nbs/00_images.ipynb #c006
-_TURN = {2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE', 6: 'ROTATE_270', 7: 'TRANSVERSE', 8: 'ROTATE_90'}
+_TURN = {2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE', 6: 'ROTATE_270',
+         7: 'TRANSVERSE', 8: 'ROTATE_90'} # the values of EXIF's field Orientation
 
 def upright(im:Image.Image)->Image.Image:
-    "Turned as its EXIF data say. Damaged data about a picture are no reason to refuse the picture."
+    "Turned as its EXIF data ask. Damaged EXIF data are ignored."
     try: turn = _TURN.get(im.getexif().get(0x0112))
     except Exception: turn = None # Pillow's readers of EXIF raise whatever they stumble over
     return im.transpose(Image.Transpose[turn]) if turn else im
@@ -34,7 +36,8 @@ def upright(im:Image.Image)->Image.Image:
 # %% ../nbs/00_images.ipynb #c007
 def as_rgb(im:Image.Image # any Pillow image
           )->Image.Image: # upright, 8 bits, RGB
-    "Bring any Pillow image to upright 8-bit RGB: EXIF rotation applied, transparency over white, 16 bits scaled to 8. A colour profile stays."
+    """Any Pillow image as upright 8-bit RGB: EXIF rotation applied, transparency over white, 16 bits scaled to 8.
+    A colour profile stays."""
     im.load()
     kept = {k: v for k, v in im.info.items() if k == 'icc_profile'} # and no EXIF: a second call must not turn it again
     im = upright(im)
@@ -52,14 +55,17 @@ def as_rgb(im:Image.Image # any Pillow image
 # %% ../nbs/00_images.ipynb #c008
 def read_image(path:str|Path # an image file of any kind that Pillow reads, or an open one
               )->Image.Image: # upright, 8 bits, RGB
-    "Read an image file. Raises `ImageError`, naming the file, where it is missing, empty, truncated, too large or no image."
+    "Read an image. Raises `ImageError`, naming the file, where it is missing, empty, truncated, too large or no image."
     name = path.name if hasattr(path, 'read') else path
     try:
         with Image.open(path) as im: return as_rgb(im)
-    except UnidentifiedImageError: raise ImageError(f'{name}: not an image, or of a kind that Pillow cannot read') from None
-    except Image.DecompressionBombError: raise ImageError(f'{name}: more pixels than Pillow thinks safe to open') from None
+    except UnidentifiedImageError:
+        raise ImageError(f'{name}: not an image, or of a kind that Pillow cannot read') from None
+    except Image.DecompressionBombError:
+        raise ImageError(f'{name}: more pixels than Pillow thinks safe to open') from None
     except MemoryError: raise
-    except Exception as e: raise ImageError(f'{name}: {getattr(e, "strerror", None) or e}') from None # Pillow's plug-ins raise errors of every kind
+    except Exception as e: # Pillow's plug-ins raise errors of every kind
+        raise ImageError(f'{name}: {getattr(e, "strerror", None) or e}') from None
 
 # %% ../nbs/00_images.ipynb #c009
 def to_tensor(im:Image.Image|np.ndarray # RGB image, or uint8 array (..., H, W, 3)
@@ -80,16 +86,18 @@ def to_pil(x:torch.Tensor # (3, H, W) or (1, 3, H, W) in [0, 1]
     return Image.fromarray(to_uint8(x.reshape(x.shape[-3:])))
 
 # %% ../nbs/00_images.ipynb #c011
-EXAMPLES = {'astronaut': 'skimage/data/astronaut.png', 'cat': 'skimage/data/chelsea.png', 'coffee': 'skimage/data/coffee.png',
-            'rocket': 'skimage/data/rocket.jpg', 'china': 'sklearn/datasets/images/china.jpg', 'flower': 'sklearn/datasets/images/flower.jpg'}
+EXAMPLES = {'astronaut': 'skimage/data/astronaut.png', 'cat': 'skimage/data/chelsea.png',
+            'coffee': 'skimage/data/coffee.png', 'rocket': 'skimage/data/rocket.jpg',
+            'china': 'sklearn/datasets/images/china.jpg', 'flower': 'sklearn/datasets/images/flower.jpg'}
 
 def package_file(path:str # 'package/inside/the/package.png'
                 )->Path:
-    "Where a file inside an installed package lies, without importing the package."
+    "Where a file inside an installed package lies, without importing the package. Raises `ImageError` where it is not."
     from importlib.util import find_spec
     package, _, rest = path.partition('/')
     spec = find_spec(package)
-    if spec is None: raise ImageError(f'{path}: the package {package} is not installed; try: pip install "hi3-nb[photos]"')
+    if spec is None:
+        raise ImageError(f'{path}: the package {package} is not installed; try: pip install "hi3-nb[photos]"')
     return Path(spec.submodule_search_locations[0])/rest
 
 # %% ../nbs/00_images.ipynb #c012
@@ -103,27 +111,38 @@ def example(name:str='astronaut', # a key of `EXAMPLES`
     return to_tensor(square(read_image(package_file(EXAMPLES[name])), size))
 
 # %% ../nbs/00_images.ipynb #c014
-def show_images(rows, # tensors (3, H, W), or lists of them: one list a row
-                titles=None, # one per column
-                labels=None, # one per row
-                size:float=2.0): # inches a picture
+def show_images(rows:Sequence, # tensors (3, H, W), or lists of them: one list a row
+                titles:Sequence[str]|None=None, # one per column
+                labels:Sequence[str]|None=None, # one per row
+                size:float=2.0 # inches a picture
+               )->object: # matplotlib's figure
     "Show tensors as a labelled grid of pictures."
     import matplotlib.pyplot as plt
-    rows = [r if isinstance(r, (list, tuple)) else list(r) for r in (rows if isinstance(rows[0], (list, tuple)) else [rows])]
-    columns = max(map(len, rows))
-    fig, axes = plt.subplots(len(rows), columns, figsize=(size*columns, size*len(rows) + .3), squeeze=False, layout='constrained')
+    rows = [list(r) for r in (rows if isinstance(rows[0], (list, tuple)) else [rows])]
+    shape = len(rows), max(map(len, rows))
+    inches = size*shape[1], size*shape[0] + .3
+    fig, axes = plt.subplots(*shape, figsize=inches, squeeze=False, layout='constrained')
     for i, row in enumerate(axes):
         for j, ax in enumerate(row):
-            ax.set_xticks([]); ax.set_yticks([]); ax.set_frame_on(False)
-            if j < len(rows[i]) and rows[i][j] is not None: ax.imshow(to_uint8(rows[i][j].reshape(rows[i][j].shape[-3:])))
-            if titles and i == 0 and j < len(titles): ax.set_title(titles[j], fontsize=9)
-            if labels and j == 0: ax.set_ylabel(labels[i], fontsize=9)
+            ax.set(xticks=[], yticks=[], frame_on=False)
+            if j < len(rows[i]) and rows[i][j] is not None:
+                ax.imshow(to_uint8(rows[i][j].reshape(rows[i][j].shape[-3:])))
+            if titles and i == 0 and j < len(titles):
+                ax.set_title(titles[j], fontsize=9)
+            if labels and j == 0:
+                ax.set_ylabel(labels[i], fontsize=9)
     return fig
 
 # %% ../nbs/00_images.ipynb #c017
+def straight_through(x:torch.Tensor, # with a gradient
+                     values:torch.Tensor # the same shape
+                    )->torch.Tensor:
+    "`values`, with the gradient of `x` (straight-through estimator; Bengio et al. 2013)."
+    return x + (values - x).detach()
+
 def round_ste(x:torch.Tensor)->torch.Tensor:
-    "Round to whole numbers; the gradient is that of the identity (straight-through)."
-    return x + (x.round() - x).detach()
+    "Round to whole numbers; the gradient is that of the identity."
+    return straight_through(x, x.round())
 
 def quantise(x:torch.Tensor # any shape, nominally in [0, 1]
             )->torch.Tensor: # same shape, in [0, 1], on the 256 levels
@@ -142,29 +161,31 @@ def psnr(a:torch.Tensor, # (..., 3, H, W) in [0, 1]
     return -10 * mse.clamp(min=1e-10).log10()
 
 @cache
-def constant(values, # a tensor or a tuple
-             device, dtype:torch.dtype|None=None)->torch.Tensor:
-    "Numbers that never change, moved to a device once: there, a copy from the processor costs more than what is done with them."
+def constant(values:torch.Tensor|tuple, device:torch.device, dtype:torch.dtype|None=None)->torch.Tensor:
+    "Numbers that never change, copied to a device once: the copy costs more than what is done with them there."
     with torch.inference_mode(False): return torch.as_tensor(values, dtype=dtype).to(device)
 
+# %% ../nbs/00_images.ipynb #84a0d11a
 @cache
 @torch.inference_mode(False)
-def _window(n:int, device)->torch.Tensor:
-    "(n, n): each row averages over a Gaussian window of 11 pixels, sigma 1.5, mirrored at the borders."
+def _window(n, device): # (n, n): each row averages over a Gaussian window of 11 pixels, sigma 1.5, mirrored at the ends
     w = torch.exp(-.5 * (torch.arange(-5, 6, device=device) / 1.5)**2)
     at = (torch.arange(n, device=device)[:, None] + torch.arange(-5, 6, device=device)).abs()
-    return torch.zeros(n, n, device=device).scatter_add_(1, torch.where(at < n, at, 2*n - 2 - at), (w / w.sum()).expand(n, -1).contiguous())
+    at = torch.where(at < n, at, 2*n - 2 - at)
+    return torch.zeros(n, n, device=device).scatter_add_(1, at, (w / w.sum()).expand(n, -1).contiguous())
 
 def similarity(a:torch.Tensor, # (B, 3, H, W) in [0, 1]
                b:torch.Tensor, # likewise
-               mean)->torch.Tensor: # mean: images -> their local means
-    "Structural similarity around each pixel (Wang et al. 2004, equation 13, range 1). -> (B, 3, H, W)."
+               mean:Callable # images -> their local means
+              )->torch.Tensor: # (B, 3, H, W)
+    "Structural similarity around each pixel (Wang et al. 2004, equation 13, range 1)."
     x, y, xx, yy, xy = mean(torch.cat([a, b, a*a, b*b, a*b])).chunk(5)
     return (2*x*y + .01**2) * (2*(xy - x*y) + .03**2) / ((x*x + y*y + .01**2) * (xx - x*x + yy - y*y + .03**2))
 
 def ssim(a:torch.Tensor, # (B, 3, H, W) in [0, 1], sides of at least 11
          b:torch.Tensor)->torch.Tensor: # one figure an image
-    "Structural similarity of each image (Wang et al. 2004: Gaussian window 11x11, sigma 1.5, range 1), averaged over RGB; what torchmetrics gives, in a quarter of the time."
+    """Structural similarity of each image, averaged over RGB (Wang et al. 2004: Gaussian window 11x11, sigma 1.5).
+    The figures of torchmetrics, in a quarter of the time."""
     rows, columns = (_window(n, a.device) for n in a.shape[-2:])
     return similarity(a.float(), b.float(), lambda v: rows @ v @ columns.T).flatten(1).mean(1)
 
@@ -191,8 +212,6 @@ def dct_matrix(n:int=8)->torch.Tensor:
     m[0] /= math.sqrt(2)
     return m
 
-_DCT64 = torch.kron(dct_matrix(), dct_matrix()).float() # (64 frequencies, 64 pixels), row by row
-
 def to_blocks(x:torch.Tensor # (B, C, H, W), H and W multiples of 8
              )->torch.Tensor: # (B, C, H/8, W/8, 64)
     "Cut into 8x8 blocks, pixels of a block in raster order."
@@ -203,6 +222,9 @@ def from_blocks(b:torch.Tensor)->torch.Tensor:
     "The inverse of `to_blocks`."
     B, C, h, w, _ = b.shape
     return b.reshape(B, C, h, w, 8, 8).transpose(3, 4).reshape(B, C, h*8, w*8)
+
+# %% ../nbs/00_images.ipynb #db649936
+_DCT64 = torch.kron(dct_matrix(), dct_matrix()).float() # (64 frequencies, 64 pixels), row by row
 
 def block_dct(x:torch.Tensor)->torch.Tensor:
     "8x8 cosine transform of every block: (B, C, H, W) -> (B, C, H/8, W/8, 64), frequencies in raster order."
@@ -215,7 +237,7 @@ def block_idct(c:torch.Tensor)->torch.Tensor:
 # %% ../nbs/00_images.ipynb #c028
 def pad_to(x:torch.Tensor, # (B, C, H, W)
            multiple:int)->torch.Tensor: # (B, C, H', W'), sides rounded up
-    "Pad below and to the right up to a multiple, by reflection (by repetition where the image is too small to reflect)."
+    "Pad below and to the right up to a multiple, by reflection (by repetition where the image is too small)."
     h, w = (-x.shape[-2]) % multiple, (-x.shape[-1]) % multiple
     if not (h or w): return x
     mode = 'reflect' if h < x.shape[-2] and w < x.shape[-1] else 'replicate'
@@ -223,7 +245,8 @@ def pad_to(x:torch.Tensor, # (B, C, H, W)
 
 # %% ../nbs/00_images.ipynb #c031
 def gaussian_blur(x:torch.Tensor, # (B, 3, H, W)
-                  sigma:float)->torch.Tensor: # standard deviation in pixels
+                  sigma:float # standard deviation in pixels
+                 )->torch.Tensor: # the same shape
     "Gaussian blur, mirrored at the borders; the kernel reaches three standard deviations."
     r = min(max(1, math.ceil(3*sigma)), min(x.shape[-2:]) - 1)
     k = torch.exp(-.5 * (torch.arange(-r, r + 1, device=x.device, dtype=x.dtype) / sigma)**2)

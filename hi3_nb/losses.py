@@ -61,6 +61,7 @@ class LossConfig:
 # %% ../nbs/07_losses.ipynb #c015
 OBJECTIVES = {} # name -> class
 
+# %% ../nbs/07_losses.ipynb #33344f87
 class Objective:
     "What training minimises: L_rec + alpha L_adv + beta L_res (section 2.4)."
     name, Config = 'paper', LossConfig
@@ -69,11 +70,11 @@ class Objective:
 
     def __init__(self, c:LossConfig): self.c = c
 
-    def marked(self, out:Outputs, cover, step:int=0)->torch.Tensor:
+    def marked(self, out:Outputs, cover:torch.Tensor, step:int=0)->torch.Tensor:
         "The first term of L_rec, weighted: the marked image looks like the cover."
         return self.c.marked * distance(out.marked, cover, self.c.distance, floor=40.)
 
-    def reconstruction(self, out:Outputs, cover, secrets, step:int=0)->torch.Tensor:
+    def reconstruction(self, out:Outputs, cover:torch.Tensor, secrets:torch.Tensor, step:int=0)->torch.Tensor:
         "L_rec, weighted: marked ~ cover, recovered ~ secrets, recovered cover ~ cover, where the picture survived."
         c, mask = self.c, None if out.mask is None else out.mask[:, None]
         loss = self.marked(out, cover, step) + c.secret * distance(out.recovered, secrets, c.distance, mask)
@@ -85,7 +86,7 @@ class Objective:
         kind = 'l1' if self.c.distance == 'psnr' else self.c.distance
         return distance(out.recovered_residual, out.residual, kind, out.mask)
 
-    def adversarial(self, out:Outputs, discriminators)->torch.Tensor:
+    def adversarial(self, out:Outputs, discriminators:tuple)->torch.Tensor:
         "L_adv: marked images and recovered secrets are taken for originals."
         of_marked, of_secrets = discriminators
         return generator_loss(of_marked(out.marked)) + generator_loss(of_secrets(out.recovered.flatten(0, 1)))
@@ -107,9 +108,9 @@ class Objective:
     def load(self, state:dict[str, float]):
         "Take up what a checkpoint kept."
 
+# %% ../nbs/07_losses.ipynb #57d2ed98
 OBJECTIVES['paper'] = Objective
 
-# %% ../nbs/07_losses.ipynb #57d2ed98
 def find_objective(name:str)->type[Objective]:
     "The class of an objective by its name. Raises ValueError for one that does not exist."
     if name not in OBJECTIVES: raise ValueError(f'{name}: no such objective; there are {", ".join(OBJECTIVES)}')

@@ -112,7 +112,8 @@ class UNet(nn.Module):
                )->list[torch.Tensor]: # images of that size
         return self.with_seam(images, first=first)[0]
 
-    def with_seam(self, images, injected:tuple=(), first:bool=False)->tuple[list[torch.Tensor], torch.Tensor|None]:
+    def with_seam(self, images:tuple, injected:tuple=(),
+                  first:bool=False)->tuple[list[torch.Tensor], torch.Tensor|None]:
         "The outputs, and the first decoder's features at the seam; `injected`: features for the first encoders."
         H, W = images[0].shape[-2:]
         images = [pad_to(x, self.stride) for x in images]
@@ -129,10 +130,13 @@ def initialise(model:nn.Module):
     for m in model.modules():
         if isinstance(m, nn.Conv2d):
             nn.init.kaiming_normal_(m.weight, nonlinearity='relu')
-            if m.bias is not None: nn.init.zeros_(m.bias)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
     for m in model.modules():
-        if isinstance(m, ResBlock): m.conv2.weight.data.mul_(.3)
-        if isinstance(m, Decoder): m.head[1].weight.data.mul_(.1)
+        if isinstance(m, ResBlock):
+            m.conv2.weight.data.mul_(.3)
+        if isinstance(m, Decoder):
+            m.head[1].weight.data.mul_(.1)
 
 # %% ../nbs/05_networks.ipynb #c040
 class PatchGAN(nn.Module):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHECKPOINT', 'LENGTH', 'named', 'whole', 'alone', 'write_json', 'file_hash', 'git_revision', 'versions', 'provenance',
            'ConfigError', 'build', 'merge', 'read_yaml', 'overrides', 'save_checkpoint', 'Curve', 'stoppable',
-           'first_difference']
+           'first_difference', 'markdown']
 
 # %% ../nbs/01_records.ipynb #7c37d88b
 import csv
@@ -15,11 +15,12 @@ import os
 import platform
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import get_args, get_origin, get_type_hints
+from typing import IO, get_args, get_origin, get_type_hints
 
 import torch
 import yaml
@@ -27,7 +28,7 @@ from filelock import FileLock, Timeout
 
 # %% ../nbs/01_records.ipynb #c031
 @contextmanager
-def named(path:str|Path):
+def named(path:str|Path)->Iterator[None]:
     "Give errors of the system in writing the name of the file."
     try: yield
     except OSError as e:
@@ -35,7 +36,9 @@ def named(path:str|Path):
         raise OSError(e.errno, e.strerror, str(path)) from None
 
 @contextmanager
-def whole(path:str|Path, mode:str='wb', part:str|Path='', **options): # part: the name until then, or `path`.part
+def whole(path:str|Path, mode:str='wb',
+          part:str|Path='', # the name until then, or `path`.part
+          **options)->Iterator[IO]:
     """Open a file for writing that gets its name only when it is complete.
     Where that fails, what had the name before stays; an `OSError` names it."""
     path = Path(path)
@@ -51,7 +54,7 @@ def whole(path:str|Path, mode:str='wb', part:str|Path='', **options): # part: th
 
 # %% ../nbs/01_records.ipynb #dcafe34d
 @contextmanager
-def alone(path:str|Path):
+def alone(path:str|Path)->Iterator[None]:
     "Be the only process that writes `path`, or raise `BlockingIOError`. The lock, `path`.lock, ends with the process."
     lock = FileLock(f'{path}.lock', blocking=False)
     try: lock.acquire()
@@ -62,7 +65,7 @@ def alone(path:str|Path):
         lock.release()
 
 # %% ../nbs/01_records.ipynb #c009
-def write_json(path:str|Path, value):
+def write_json(path:str|Path, value:object):
     "Write JSON, readable and in a stable order, whole or not at all, even where two processes write at once."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +104,7 @@ class ConfigError(ValueError):
 # %% ../nbs/01_records.ipynb #c006
 _KINDS = dict(int='a whole number', float='a number', bool='true or false', str='text')
 
-def build(kind:type, value, name:str=''):
+def build(kind:type, value:object, name:str='')->object:
     "Turn plain YAML values into `kind` (a dataclass, container or plain type). Raises `ConfigError`, naming the key."
     wrong = lambda what: ConfigError(f'{name}: {value!r} is not {what}')
     origin, args = get_origin(kind), get_args(kind)
@@ -199,11 +202,12 @@ class Curve:
 
     def end(self):
         "Close dvclive."
-        if self.live: self.live.end()
+        if self.live:
+            self.live.end()
 
 # %% ../nbs/01_records.ipynb #c019
 @contextmanager
-def stoppable():
+def stoppable()->Iterator[list[int]]:
     "Catch SIGTERM and SIGINT once, so that a loop can end with a checkpoint; yields a list that fills when one came."
     stop, old = [], {}
     def catch(number, frame):
@@ -227,3 +231,14 @@ def first_difference(old:dict, new:dict, name:str='train')->str|None:
         if name == 'train' and k in LENGTH or a == b: continue
         if isinstance(a, dict) and isinstance(b, dict): return first_difference(a, b, f'{name}.{k}')
         return f'{name}.{k} was {a!r} and is now {b!r}'
+
+# %% ../nbs/01_records.ipynb #3ced996e
+def markdown(rows:list[dict])->str:
+    "A Markdown table: a column for each key of the rows, numbers to the right, floats with three digits."
+    def cell(v):
+        if isinstance(v, float): return f'{v:.0f}' if abs(v) >= 100 else f'{v:.3g}'
+        return f'{v:,}' if type(v) is int else str(v)
+    columns = list(dict.fromkeys(k for r in rows for k in r))
+    sides = ['--:' if any(isinstance(r.get(c), int | float) for r in rows) else '---' for c in columns]
+    lines = [columns, sides, *([cell(r.get(c, '')) for c in columns] for r in rows)]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)

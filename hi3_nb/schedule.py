@@ -63,7 +63,8 @@ class TrainConfig:
 
     def __post_init__(self):
         for part, kind in self.chosen(vars(self)).items():
-            if getattr(self, part) is None: setattr(self, part, kind())
+            if getattr(self, part) is None:
+                setattr(self, part, kind())
         choices = dict(optimiser=OPTIMISERS, schedule=('constant', 'cosine'), clock=('wall', 'processor'),
                        precision=('auto', 'fp32', 'bf16'))
         for k, allowed in choices.items():

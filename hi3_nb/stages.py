@@ -126,8 +126,10 @@ def differences(own:dict, given:dict, name:str='')->list[tuple]:
     "(key, own, given) for every value that both mappings have and in which they differ."
     out = []
     for k in own.keys() & given.keys():
-        if isinstance(own[k], dict) and isinstance(given[k], dict): out += differences(own[k], given[k], f'{name}{k}.')
-        elif own[k] != given[k]: out.append((name + k, own[k], given[k]))
+        if isinstance(own[k], dict) and isinstance(given[k], dict):
+            out += differences(own[k], given[k], f'{name}{k}.')
+        elif own[k] != given[k]:
+            out.append((name + k, own[k], given[k]))
     return sorted(out)
 
 # %% ../nbs/23_stages.ipynb #81b1a526
@@ -163,7 +165,8 @@ def train_stage(c:TrainConfig, # a section train
     made = run/'model.safetensors'
     save_model(load_model(made), weights, half, **about_weights(made)['about'])
     write_json(results/'summary.json', summary)
-    if summary['ended'] == 'finished': (run/CHECKPOINT).unlink()
+    if summary['ended'] == 'finished':
+        (run/CHECKPOINT).unlink()
     return summary
 
 # %% ../nbs/23_stages.ipynb #a55c9060

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from .attacks import Attack
 from .data import Photos, draw_batch
 from .evaluation import validate
-from .hi3 import import_method, load_state, read_header, read_state, save_model
+from .hi3 import Outputs, import_method, load_state, read_header, read_state, save_model
 from .images import psnr
 from .losses import discriminator_loss, find_objective
 from .records import (CHECKPOINT, ConfigError, Curve, alone, file_hash, first_difference, git_revision,
@@ -37,6 +37,7 @@ PHASE = ('steps', 'images', 'seconds', 'ended', 'device', 'precision', 'revision
 class OtherRun(ConfigError):
     "A checkpoint that this run cannot go on from."
 
+# %% ../nbs/09_training.ipynb #a9d5568f
 class Trainer:
     "The networks in training: state, one step, checkpoints."
     def __init__(self, c:TrainConfig, train:Photos, held:Photos, out:str|Path):
@@ -48,7 +49,8 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         set_seed(c.seed)
         self.raw, self.phases = import_method(c.method)(c.networks), [] # phases: the earlier runs behind its weights
-        if c.init: self._start_from(c.init)
+        if c.init:
+            self._start_from(c.init)
         self.raw.to(a.device, memory_format=torch.channels_last if c.channels_last else torch.contiguous_format)
         if c.compile:
             for part in self.raw.children(): part.compile()
@@ -99,7 +101,8 @@ class Trainer:
         cover, secrets, attack = self.draw()
         out = self.model(cover, secrets, attack)
         cover = cover if out.cover is None else out.cover
-        if self.discriminators: self.discriminator_step(out, cover, secrets)
+        if self.discriminators:
+            self.discriminator_step(out, cover, secrets)
         loss = self.get_loss(out, cover, secrets)
         self.accelerator.backward(loss)
         self.network_step()
@@ -110,13 +113,13 @@ class Trainer:
         factor = lr_factor(self.c, self.step, self.seconds)
         for g, lr in zip(self.optimiser.param_groups, self.base_lr): g['lr'] = lr * factor
 
-    def draw(self):
+    def draw(self)->tuple[torch.Tensor, torch.Tensor, Attack]:
         "Cover, secrets and attack of this step: they follow from its number and the seed alone."
         c, n, seed = self.c, self.c.networks.secrets, (self.c.seed, self.step)
         photographs = draw_batch(self.photos, (*seed, 0), c.batch, n, c.crop, c.downscale, self.first, self.count)
         return *photographs, Attack(c.attack, (*seed, 1), c.batch, self.first)
 
-    def get_loss(self, out, cover, secrets)->torch.Tensor:
+    def get_loss(self, out:Outputs, cover:torch.Tensor, secrets:torch.Tensor)->torch.Tensor:
         "The objective's loss, and what the method adds to it."
         discriminators = self.raw_discriminators if self.discriminators else None
         loss = self.objective(out, cover, secrets, discriminators, self.step)
@@ -124,12 +127,14 @@ class Trainer:
 
     def network_step(self):
         "Clip, update E, D and R, and their moving average."
-        if self.c.clip: self.accelerator.clip_grad_norm_(self.model.parameters(), self.c.clip)
+        if self.c.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.c.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        if self.ema: self.ema.update(self.raw, self.step)
+        if self.ema:
+            self.ema.update(self.raw, self.step)
 
-    def discriminator_step(self, out, cover, secrets):
+    def discriminator_step(self, out:Outputs, cover:torch.Tensor, secrets:torch.Tensor):
         "One step of the two discriminators (LS-GAN)."
         self.raw_discriminators.requires_grad_(True)
         loss = 0
@@ -143,7 +148,7 @@ class Trainer:
         self.raw_discriminators.requires_grad_(False) # the networks' own step must not move them
 
     @torch.no_grad()
-    def seen(self, loss, out, cover, secrets)->torch.Tensor:
+    def seen(self, loss:torch.Tensor, out:Outputs, cover:torch.Tensor, secrets:torch.Tensor)->torch.Tensor:
         "Loss, marked PSNR, recovered PSNR: the mean over processes."
         mask = None if out.mask is None else out.mask[:, None]
         found = torch.stack([loss.detach(), psnr(out.marked, cover).mean(), psnr(out.recovered, secrets, mask).mean()])
@@ -182,7 +187,8 @@ class Trainer:
     def _restore(self, s, path):
         load_state(self.raw, s['model'], path)
         self.optimiser.load_state_dict(s['optimiser'])
-        if self.ema: load_state(self.ema.model, s['ema'], path)
+        if self.ema:
+            load_state(self.ema.model, s['ema'], path)
         if self.discriminators:
             load_state(self.raw_discriminators, s['discriminators'], path)
             self.discriminator_optimiser.load_state_dict(s['discriminator_optimiser'])
@@ -223,9 +229,12 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
             while t.step < c.steps and not told and not self.late():
                 self.step()
                 told, t.seconds = self.together(bool(stop))
-                if t.step % c.validate_every == 0: self.look() # before the checkpoint: a resumed run has the row
-                if t.step % c.checkpoint_every == 0: self.keep()
-            if t.recent: self.look()
+                if t.step % c.validate_every == 0: # before the checkpoint: a resumed run has the row
+                    self.look()
+                if t.step % c.checkpoint_every == 0:
+                    self.keep()
+            if t.recent:
+                self.look()
             self.keep()
         return 'finished' if t.step >= c.steps else 'stopped' if told else 'out of time'
 
@@ -258,11 +267,13 @@ class _Run: # a trainer in its loop: clock, curve, progress bar
         self.curve.log(t.step, images=images, seconds=t.seconds, loss=loss, train_marked=marked,
                        train_recovered=recovered, **t.objective.state(), lr=lr, **found)
         figures = ', '.join(f'{k} {x:.2f}' for k, x in found.items())
-        if not self.quiet: self.bar.write(f'step {t.step} of {t.c.steps}, {images/t.seconds:.1f} images/s: {figures}')
+        if not self.quiet:
+            self.bar.write(f'step {t.step} of {t.c.steps}, {images/t.seconds:.1f} images/s: {figures}')
 
     def keep(self):
         self.t.accelerator.wait_for_everyone()
-        if self.main: save_checkpoint(self.t.state(), self.t.out)
+        if self.main:
+            save_checkpoint(self.t.state(), self.t.out)
 
     def finish(self, why, resumed, data): # -> the summary; the weights are written
         t, c = self.t, self.t.c

@@ -21,8 +21,7 @@ def served()->tuple[subprocess.Popen, str]: # the server and its address
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
-    voila = ['voila', 'nbs/demo.ipynb', '--no-browser', '--Voila.ip=127.0.0.1', f'--port={port}',
-             '--TagRemovePreprocessor.remove_cell_tags=["picture"]'] # as in `make demo`: the picture is for others
+    voila = ['voila', 'nbs/demo.ipynb', '--no-browser', '--Voila.ip=127.0.0.1', f'--port={port}']
     server = subprocess.Popen([sys.executable, '-m', *voila], cwd=ROOT, env={**os.environ, 'OMP_NUM_THREADS': '1'},
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return server, f'http://127.0.0.1:{port}/'

@@ -40,13 +40,13 @@ def toctree(caption:str, pages:list[str], *options)->str:
 def here(text:str, stage:Path, folder:str='', page:str='')->str:
     "The links of a text that lives in `folder` of the repository, as they must be on `page` of the site."
     def moved(match):
-        path, sharp, anchor = match[1].partition('#')
+        path, sharp, anchor = match[0].partition('#')
         path = os.path.normpath(os.path.join(folder, path))
         if (ROOT/path).is_file() and path not in PAGES: # a picture, a list, a licence: it comes along
             (stage/path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT/path, stage/path)
-        return f'({os.path.relpath(PAGES.get(path, path), Path(page).parent)}{sharp}{anchor})'
-    return re.sub(r'(?<=\])\(([\w./-][\w./#-]*)\)', moved, text)
+        return os.path.relpath(PAGES.get(path, path), Path(page).parent) + sharp + anchor
+    return re.sub(r'(?<=\]\()[\w./-][\w./#-]*(?=\))|(?<= src=")[\w./-]+(?=")', moved, text)
 
 
 def is_wide(png:str)->bool: # a row of many pictures: on a telephone it is moved sideways, not shrunk to stamps
@@ -67,6 +67,11 @@ def adapt(cell, stage:Path, folder:str, page:str):
         cell.metadata['tags'].append('hide-input')
 
 
+def shows_nothing(cell)->bool: # a live output, a heading with nothing under it
+    if cell.cell_type == 'markdown': return re.fullmatch(r'#+ .*', cell.source.strip()) is not None
+    return 'remove-input' in cell.metadata['tags'] and not cell.outputs
+
+
 def contents()->list[str]: # of the site: the list of pages beside each of them
     paper = [Path(page).stem for path, page in TEXTS.items() if path.startswith('paper/')]
     beside = {'For use': ['faq', 'demo', 'command_line'], 'The record': ['records', *paper, *STAGES]}
@@ -82,6 +87,7 @@ def notebooks(stage:Path)->dict[str, str]: # module -> its notebook
         notebook = for_readers(NBS/f'{name}.ipynb')
         folder = '' if name == 'index' else str(Path('nbs', name).parent) # README's links start from the root
         for cell in notebook.cells: adapt(cell, stage, folder, name)
+        while shows_nothing(notebook.cells[-1]): notebook.cells.pop()
         if name == 'index': notebook.cells.append(nbformat.v4.new_markdown_cell('\n\n'.join(contents())))
         (stage/name).parent.mkdir(exist_ok=True)
         nbformat.write(notebook, stage/f'{name}.ipynb')

@@ -10,19 +10,26 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-LARGE = "--Voila.tornado_settings={'websocket_max_message_size': 200_000_000}" # as `make demo` has it: pictures of up to 200 MB
+pytestmark = pytest.mark.browser
+LARGE = "--Voila.tornado_settings={'websocket_max_message_size': 200_000_000}" # as `make demo` has it: up to 200 MB
 
 
 @pytest.fixture(scope='module')
 def url():
-    with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
-    p = subprocess.Popen([sys.executable, '-m', 'voila', 'nbs/demo.ipynb', '--no-browser', f'--port={port}', '--Voila.ip=127.0.0.1', LARGE], cwd=ROOT,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    voila = 'voila', 'nbs/demo.ipynb', '--no-browser', f'--port={port}', '--Voila.ip=127.0.0.1', LARGE
+    p = subprocess.Popen([sys.executable, '-m', *voila], cwd=ROOT, env={**os.environ, 'OMP_NUM_THREADS': '1'},
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(300):
-        try: socket.create_connection(('127.0.0.1', port), 1).close(); break
-        except OSError: time.sleep(.1)
+        try: socket.create_connection(('127.0.0.1', port), 1).close()
+        except OSError:
+            time.sleep(.1)
+        else: break
     yield f'http://127.0.0.1:{port}/'
-    p.terminate(); p.wait(20)
+    p.terminate()
+    p.wait(20)
 
 
 @pytest.fixture(scope='module')
@@ -40,8 +47,11 @@ def wait(ready, seconds=30):
     raise AssertionError(f'nothing happened within {seconds} s')
 
 
+ALL_OF = 'return [...document.querySelectorAll(arguments[0])].map(e => e[arguments[1]])'
+
+
 def all_of(d, selector, attribute): # in one go: the page may replace an element between finding and reading it
-    return d.execute_script('return [...document.querySelectorAll(arguments[0])].map(e => e[arguments[1]])', selector, attribute)
+    return d.execute_script(ALL_OF, selector, attribute)
 
 def captions(d): return [t.strip() for t in all_of(d, '.figure', 'innerText')]
 def pictures(d): return all_of(d, 'img.widget-image', 'src')
@@ -70,7 +80,7 @@ def test_another_cover(page):
 def test_own_files(page, tmp_path):
     (tmp_path/'no.png').write_text('not a picture')
     before = pictures(page)[0]
-    # the button's own file entry is not part of the page until it is clicked: put it there instead of opening a dialogue
+    # the button's own file entry is not part of the page until it is clicked: put it there, and open no dialogue
     page.execute_script('HTMLInputElement.prototype.click = function() { document.body.appendChild(this) }')
     page.find_element('css selector', 'button.widget-upload').click()
     wait(lambda: page.find_elements('css selector', 'input[type=file]'))
@@ -78,7 +88,8 @@ def test_own_files(page, tmp_path):
     entry[0].send_keys(str(tmp_path/'no.png'))
     wait(lambda: 'no.png: not a picture' in page.find_element('css selector', 'body').text)
     assert pictures(page)[0] == before
-    for name, picture in (('own.png', Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 50)), ('large.bmp', Image.radial_gradient('L').resize((2400, 2100)))): # the second is of 15 MB
+    small, large = Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 50), Image.radial_gradient('L')
+    for name, picture in (('own.png', small), ('large.bmp', large.resize((2400, 2100)))): # the second is of 15 MB
         picture.convert('RGB').save(tmp_path/name)
         entry[0].send_keys(str(tmp_path/name))
         wait(lambda: pictures(page)[0] != before)

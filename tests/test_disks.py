@@ -16,8 +16,8 @@ from test_download import DATA, MD5, SIZE, Server
 
 from hi3_nb.commands import main
 from hi3_nb.data import SetConfig, prepare
-from hi3_nb.evaluation import write_json
 from hi3_nb.images import EXAMPLES, package_file
+from hi3_nb.records import write_json
 
 FULL, READ_ONLY = errno.ENOSPC, errno.EROFS
 

@@ -118,14 +118,18 @@ def conf():
     (r'\frac12\log_2 x', r'\frac{1}{2}\log_{2} x'), (r'\frac1{2a}', r'\frac{1}{2a}'), (r'\tfrac{a}2', r'\frac{a}{2}'),
     (r'x^12', r'x^{1}2'), (r'\sqrt 8', r'\sqrt{8}'), (r"\mathbf{I}' + x'_2", r'\mathbf{I}^{\prime} + x_{2}^{\prime}')])
 def test_tex_takes_one_digit(short, full, conf): # where docutils would take the whole of a number
-    assert conf.tex2mathml(conf.braced(short)) == conf.tex2mathml(full)
+    assert conf.formula(short) == conf.tex2mathml(full)
+
+
+def test_an_index_stands_beside_an_accent(conf):
+    assert '<munder' not in conf.formula(r'\hat{\mathbf{I}}_S + \hat{I}^2_S')
 
 
 def test_every_formula_is_understood(conf):
     formulas = [m[1] or m[2] for n in NOTEBOOKS for m in FORMULA.finditer(prose(n))]
     assert formulas
     for f in formulas:
-        found = conf.tex2mathml(conf.braced(f))
+        found = conf.formula(f)
         assert not re.search(r'\\|merror|<mi[^>]*>\*<', found), f
         assert found.count('<mfrac>') == f.count(r'\frac') + f.count(r'\tfrac') + f.count(r'\dfrac'), f
 

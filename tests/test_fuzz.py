@@ -35,10 +35,13 @@ def originals():
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     animation = dict(save_all=True, append_images=[im.rotate(90), im.rotate(180)])
     kinds = [
-        *(('png', i, {}) for i in (im, holes, grey, deep, im.quantize(16), im.convert('1'))), ('png', im.quantize(16), dict(transparency=3)),
-        ('png', im, dict(exif=exif, dpi=(72, 72), icc_profile=b'\0'*200)), ('png', im, animation),
-        *(('jpg', i, {}) for i in (im, grey, im.convert('CMYK'))), ('jpg', im, dict(progressive=True)), ('jpg', im, dict(exif=exif, comment=b'a cat')), ('jpg', im, dict(subsampling=0, restart_marker_blocks=1)),
-        ('webp', im, {}), ('webp', im, dict(lossless=True)), ('webp', holes, {}), ('webp', im, animation), ('webp', im, dict(exif=exif, icc_profile=b'\0'*200))]
+        *(('png', i, {}) for i in (im, holes, grey, deep, im.quantize(16), im.convert('1'))),
+        ('png', im.quantize(16), dict(transparency=3)), ('png', im, animation),
+        ('png', im, dict(exif=exif, dpi=(72, 72), icc_profile=b'\0'*200)),
+        *(('jpg', i, {}) for i in (im, grey, im.convert('CMYK'))), ('jpg', im, dict(progressive=True)),
+        ('jpg', im, dict(exif=exif, comment=b'a cat')), ('jpg', im, dict(subsampling=0, restart_marker_blocks=1)),
+        ('webp', im, {}), ('webp', im, dict(lossless=True)), ('webp', holes, {}), ('webp', im, animation),
+        ('webp', im, dict(exif=exif, icc_profile=b'\0'*200))]
     def encoded(kind, i, options):
         f = io.BytesIO()
         i.save(f, dict(jpg='JPEG').get(kind, kind.upper()), **options)
@@ -151,15 +154,22 @@ def cut(im): return im.crop((0, 0, min(im.width, 64), min(im.height, 64)))
 def run(words, folder, expected):
     "One command: its exit code. It fails in one line and leaves nothing, or leaves what it was to write."
     before, err = set(os.listdir(folder)), io.StringIO()
-    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()): code = commands.main(list(map(str, words)))
-    new = set(os.listdir(folder)) - before
-    if code == 0: assert new == {expected.name}, new
-    else: assert code == 2 and not new and err.getvalue().startswith('hi3: ') and err.getvalue().count('\n') == 1, (code, new, err.getvalue())
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+        code = commands.main(list(map(str, words)))
+    new, told = set(os.listdir(folder)) - before, err.getvalue()
+    if code == 0:
+        assert new == {expected.name}, new
+    else:
+        assert code == 2 and not new and told.startswith('hi3: ') and told.count('\n') == 1, (code, new, told)
     for p in [*expected.glob('*'), expected]:
-        if p.exists(): p.rmdir() if p.is_dir() else p.unlink()
+        if p.is_dir():
+            p.rmdir()
+        elif p.exists():
+            p.unlink()
     return code
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore') # Pillow's, of `readable_or_refused`
 def test_damaged_files(tmp_path, monkeypatch):
     hider, good = Small(), originals()
@@ -171,27 +181,32 @@ def test_damaged_files(tmp_path, monkeypatch):
         r = random.Random(n)
         (kind, data), (_, other) = good[n % len(good)], r.choice(good)
         for _ in range(r.choice((1, 1, 1, 2))):
-            with contextlib.suppress(struct.error, IndexError, StopIteration, ValueError, zlib.error): # already too broken to be damaged so
+            # too broken already to be damaged in this way
+            with contextlib.suppress(struct.error, IndexError, StopIteration, ValueError, zlib.error):
                 data = r.choice(DAMAGE)(r, data, other) or data
         path = tmp_path/f'damaged.{kind}'
         path.write_bytes(data)
         faulthandler.dump_traceback_later(2*SECONDS, exit=True) # a hang in a codec cannot be interrupted
         start = time.time()
         try:
-            codes = (run(['reveal', path, '-o', found], tmp_path, found), run(['hide', path, tmp_path/'whole.png', '-o', marked], tmp_path, marked),
+            codes = (run(['reveal', path, '-o', found], tmp_path, found),
+                     run(['hide', path, tmp_path/'whole.png', '-o', marked], tmp_path, marked),
                      run(['hide', tmp_path/'whole.png', path, '-o', marked], tmp_path, marked))
             readable = readable_or_refused(path)
             assert readable == (codes[2] == 0), (readable, codes)
             counts['read' if readable else 'refused'] += 1
-        except Exception as e: faults.append(f'file {n} ({kind}, {len(data)} bytes): {type(e).__name__}: {e}')
+        except Exception as e:
+            faults.append(f'file {n} ({kind}, {len(data)} bytes): {type(e).__name__}: {e}')
         faulthandler.cancel_dump_traceback_later()
         slowest = max(slowest, time.time() - start)
-        assert path.read_bytes() == data and (tmp_path/'whole.png').read_bytes() == whole, f'file {n}: an input was changed'
+        unchanged = path.read_bytes() == data and (tmp_path/'whole.png').read_bytes() == whole
+        assert unchanged, f'file {n}: an input was changed'
         path.unlink()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 # kilobytes on Linux
         if n == 20: memory = peak # the libraries have what they need
     grown = peak - (memory or peak)
-    print(f'\n{FILES} files in {time.time() - begin:.0f} s: {dict(counts)}, networks ran {dict(hider.ran)}, slowest {slowest:.2f} s, memory grew by {grown:.0f} MB')
+    print(f'\n{FILES} files in {time.time() - begin:.0f} s: {dict(counts)}, networks ran {dict(hider.ran)}, '
+          f'slowest {slowest:.2f} s, memory grew by {grown:.0f} MB')
     assert not faults, '\n'.join([f'{len(faults)} faults', *faults[:20]])
     assert slowest < SECONDS and grown < MEGABYTES
     assert counts['read'] > FILES / 20 and counts['refused'] > FILES / 20, 'the damage is too heavy, or too light'

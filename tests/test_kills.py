@@ -1,5 +1,5 @@
-"""Killed at random moments and started again until they are done, prepare, train, evaluate and download leave what an undisturbed run leaves, bit for bit.
-HI3_KILLS=50 kills each of them fifty times."""
+"""Killed at random moments and started again until they are done, prepare, train, evaluate and download leave what an
+undisturbed run leaves, bit for bit. HI3_KILLS=50 kills each of them fifty times."""
 import csv
 import hashlib
 import json
@@ -12,19 +12,23 @@ import threading
 import time
 
 import coco
+import pytest
 import torch
 from conftest import learn
 from safetensors.torch import load_file
 from test_download import DATA, MD5, SIZE, Server
 
 from hi3_nb import data
-from hi3_nb.configuration import EvaluateConfig
-from hi3_nb.evaluation import evaluate, write_json
-from hi3_nb.networks import HI3, NetworkConfig, save_model
+from hi3_nb.evaluation import EvaluateConfig
+from hi3_nb.hi3 import HI3, save_model
+from hi3_nb.networks import NetworkConfig
+from hi3_nb.records import write_json
+from hi3_nb.stages import evaluate_weights
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get('HI3_KILLS', 2))
 processes = multiprocessing.get_context('forkserver') # one process imports torch, and every run is a fork of it
-processes.set_forkserver_preload(['hi3_nb.training', 'torch._dynamo', 'pytest'])
+processes.set_forkserver_preload(['hi3_nb.stages', 'torch._dynamo', 'pytest'])
 
 
 def begin(work, *arguments):
@@ -39,8 +43,9 @@ def end(p):
 
 
 def kill_and_resume(record, work, arguments, look, finished, anew):
-    """Run `work` again and again, killing it at random moments, until `KILLS` kills have met it alive; `look` at what each of them left. Where it ended before it was killed, what it left
-    must be `finished`, and it begins `anew`; so it does in the end, undisturbed."""
+    """Run `work` again and again, killing it at random moments, until `KILLS` kills have met it alive; `look` at what
+    each of them left. Where it ended before it was killed, what it left must be `finished`, and it begins `anew`;
+    so it does in the end, undisturbed."""
     end(begin(os.getpid)) # now torch is imported
     begun = time.monotonic()
     end(begin(work, *arguments))
@@ -62,8 +67,10 @@ def kill_and_resume(record, work, arguments, look, finished, anew):
             runs += 1
     end(begin(work, *arguments))
     finished()
-    for k, v in dict(kills=kills, finished=runs + 1, undisturbed=round(length, 2), seconds=round(time.monotonic() - begun)).items(): record(k, v)
-    print(f'{work.__name__}: {kills} kills, {runs + 1} times finished; undisturbed {length:.2f} s, in all {time.monotonic() - begun:.0f} s')
+    seconds = round(time.monotonic() - begun)
+    told = dict(kills=kills, finished=runs + 1, undisturbed=round(length, 2), seconds=seconds)
+    for k, v in told.items(): record(k, v)
+    print(f'{work.__name__}: {kills} kills, {runs + 1} times finished; undisturbed {length:.2f} s, in all {seconds} s')
 
 
 def prepare(path): data.prepare(data.SetConfig('examples', tiles=3), path, 128)
@@ -81,7 +88,8 @@ def test_prepare(tmp_path, record_property):
         if next(rounds) % 2: shutil.copytree(old[0].parent, now[0].parent)
     def look():
         array, index = read(now)
-        assert array is None or [array, index] in (before, after), 'an array that exists is whole, and belongs to its index'
+        whole = array is None or [array, index] in (before, after)
+        assert whole, 'an array that exists is whole, and belongs to its index'
     def finished(): assert read(now) == after and len(list(now[0].parent.iterdir())) == 2
     kill_and_resume(record_property, prepare, (now[0],), look, finished, anew)
 
@@ -94,14 +102,17 @@ def train(array, out):
 def test_train(array, tmp_path, record_property):
     learn(array, tmp_path/'whole')
     now, steps = tmp_path/'now', [0]
-    rows = lambda folder: [{k: v for k, v in r.items() if k != 'seconds'} for r in csv.DictReader((folder/'curve.csv').open())]
+    def rows(folder):
+        with (folder/'curve.csv').open() as f:
+            return [{k: v for k, v in r.items() if k != 'seconds'} for r in csv.DictReader(f)]
     weights, curve = load_file(tmp_path/'whole'/'model.safetensors'), rows(tmp_path/'whole')
     def anew():
         shutil.rmtree(now)
         steps[:] = [0]
     def look():
-        if (now/'checkpoint.pt').exists(): steps.append(torch.load(now/'checkpoint.pt', weights_only=True)['step'])
-        assert steps == sorted(steps) and (steps[-1] or not (now/'checkpoint.pt').exists()), 'nothing that was kept is lost'
+        kept = (now/'checkpoint.pt').exists()
+        if kept: steps.append(torch.load(now/'checkpoint.pt', weights_only=True)['step'])
+        assert steps == sorted(steps) and (steps[-1] or not kept), 'nothing that was kept is lost'
         if (now/'curve.csv').exists(): assert rows(now) == curve[:len(rows(now))]
         if (now/'model.safetensors').exists(): load_file(now/'model.safetensors')
     def finished():
@@ -112,7 +123,8 @@ def test_train(array, tmp_path, record_property):
 
 
 def evaluate_all(array, weights, out):
-    write_json(out, evaluate(weights, {'test': array}, EvaluateConfig(sets=('test',), pairs=4, attacks=('none', 'jpeg70'), curve=(50,), curve_pairs=2)))
+    c = EvaluateConfig(sets=('test',), pairs=4, attacks=('none', 'jpeg70'), curve=(50,), curve_pairs=2)
+    write_json(out, evaluate_weights(weights, {'test': array}, c))
 
 
 def test_evaluate(array, tmp_path, record_property):
@@ -122,7 +134,8 @@ def test_evaluate(array, tmp_path, record_property):
     now, result = tmp_path/'now'/'results.json', (tmp_path/'whole.json').read_text()
     def look(): assert not now.exists() or now.read_text() == result
     def finished(): assert now.read_text() == result and json.loads(result)['sets']['test']['pairs'] == 4
-    kill_and_resume(record_property, evaluate_all, (array, tmp_path/'a.safetensors', now), look, finished, lambda: now.unlink())
+    work = array, tmp_path/'a.safetensors', now
+    kill_and_resume(record_property, evaluate_all, work, look, finished, lambda: now.unlink())
 
 
 def fetch(url, path): coco.download(url, path, MD5, SIZE, pause=.01)
@@ -143,6 +156,7 @@ def test_download(tmp_path, record_property):
                 assert DATA.startswith(part.read_bytes())
                 kept.append(part.stat().st_size)
                 assert kept == sorted(kept), 'nothing that was kept is lost'
-        def finished(): assert hashlib.md5(path.read_bytes()).hexdigest() == MD5 and list(path.parent.iterdir()) == [path]
+        def finished():
+            assert hashlib.md5(path.read_bytes()).hexdigest() == MD5 and list(path.parent.iterdir()) == [path]
         kill_and_resume(record_property, fetch, (server.url, path), look, finished, anew)
         server.shutdown()

@@ -15,7 +15,7 @@ def run_two(tiny, out, *changes, **kw):
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
-    # on CPUs `accelerate launch` starts several processes by MPI, or, told multi_gpu, by torchrun, which needs nothing installed
+    # on CPUs `accelerate launch` starts several processes by MPI, or, told multi_gpu, by torchrun: nothing to install
     return tiny.run(out, *changes, env=dict(ACCELERATE_USE_CPU='true'), launcher=(
         '-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', '2', '--num_machines', '1',
         '--mixed_precision', 'no', '--dynamo_backend', 'no', '--main_process_port', port), **kw)
@@ -28,14 +28,16 @@ def test_two_processes_agree_with_one(tiny):
     assert '"processes": 2' in two.out
     a, b = (load_file(tiny.folder/k/'model.safetensors') for k in ('one', 'two'))
     far = torch.cat([(a[k] - b[k]).abs().flatten() for k in a])
-    # Sums over two halves round differently: 4e-9 at the 99th percentile; where a gradient is nearly nothing Adam makes more of it, 3e-6 at most.
-    # Half the batch, were it seen instead of the whole, would move the median weight by 1e-4, a full step.
+    # Sums over two halves round differently: 4e-9 at the 99th percentile; where a gradient is nearly nothing Adam
+    # makes more of it, 3e-6 at most. Half the batch, were it seen instead of the whole, would move the median weight
+    # by 1e-4, a full step.
     assert far.quantile(.99) < 1e-7 and far.max() < 2e-5, (far.quantile(.99), far.max())
 
 
 def test_two_processes_run_out_of_time_together(tiny):
     "Each has a clock of its own; one that left the loop alone would leave the other waiting for its gradients."
-    two = run_two(tiny, 'time', 'train.steps=100000', 'train.max_minutes=0.05', 'train.checkpoint_every=100000', 'train.validate_every=100000', timeout=120)
+    never = (f'train.{k}=100000' for k in ('steps', 'checkpoint_every', 'validate_every'))
+    two = run_two(tiny, 'time', *never, 'train.max_minutes=0.05', timeout=120)
     assert two.returncode == 0, two.err
     summary = json.loads(two.out.splitlines()[-1])
     assert summary['ended'] == 'out of time'
@@ -49,11 +51,13 @@ def test_configurations_are_read(name):
 
 
 def test_evaluation_does_not_depend_on_processes(tiny):
-    changes = [f'evaluate.{k}' for k in ('pairs=10', 'batch=2', 'curve=[]', 'curve_pairs=3', 'cw_pairs=0', 'sets=[train]', 'attacks=[none, noise5, crop0.7]')] # five batches, of which three processes have 2, 2 and 1
+    few = 'curve=[]', 'curve_pairs=3', 'cw_pairs=0', 'sets=[train]', 'attacks=[none, noise5, crop0.7]'
+    changes = [f'evaluate.{k}' for k in ('pairs=10', 'batch=2', *few)] # 5 batches: 2, 2 and 1 for three processes
     files = []
     for name, count in (('one_gpu', 1), ('many_gpus', 2), ('many_gpus', 3)):
-        p = tiny.run(f'evaluated-{count}.json', *changes, command=('-m', 'hi3_nb.evaluation'), env=dict(ACCELERATE_USE_CPU='true'), timeout=120,
-                     launcher=('-m', 'accelerate.commands.launch', '--config_file', CONFIGS/f'{name}.yaml', '--num_processes', count))
+        launch = '-m', 'accelerate.commands.launch', '--config_file', CONFIGS/f'{name}.yaml', '--num_processes', count
+        p = tiny.run(f'evaluated-{count}.json', *changes, command=('-m', 'hi3_nb.commands', 'measure'), timeout=120,
+                     env=dict(ACCELERATE_USE_CPU='true'), launcher=launch)
         assert p.returncode == 0, p.err
         assert p.out.count('| **marked') == 1 # one process tells
         files.append((tiny.folder/f'evaluated-{count}.json').read_text())

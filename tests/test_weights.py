@@ -1,24 +1,28 @@
-"The weights that come with the package keep what their record says, on photographs they never saw, through the real codec."
+"Recorded weights keep what their record promises, on photographs they never saw, through the real codec."
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from hi3_nb.attacks import attack_batch
-from hi3_nb.evaluation import file_hash, recover
+from hi3_nb.evaluation import recover
 from hi3_nb.images import EXAMPLES, example, psnr, quantise
-from hi3_nb.networks import WEIGHTS, about_weights, load_model
+from hi3_nb.records import file_hash
+from hi3_nb.weights import WEIGHTS, about_weights, load_model
 
+PAPER = Path(__file__).parent.parent/'paper'/'weights' # those that do not come with the package
 MARGIN = 2.5 # dB: six photographs are not a thousand
 
 
-@pytest.fixture(scope='module', params=sorted(p.stem for p in WEIGHTS.glob('*.safetensors')))
-def name(request): return request.param
+@pytest.fixture(scope='module', params=sorted(f for d in (WEIGHTS, PAPER) for f in d.glob('*.safetensors')),
+                ids=lambda f: f.stem)
+def weights(request): return request.param
 
 
 @pytest.fixture(scope='module')
-def hidden(name):
-    model = load_model(name)
+def hidden(weights):
+    model = load_model(weights)
     covers = torch.cat([example(n) for n in EXAMPLES])
     secrets = torch.stack([covers.roll(i + 1, 0) for i in range(model.config.secrets)], 1)
     with torch.inference_mode(): marked = quantise(model.embed(covers, secrets)[1])
@@ -26,7 +30,7 @@ def hidden(name):
 
 
 @pytest.fixture(scope='module')
-def record(name): return json.loads((WEIGHTS/f'{name}.json').read_text())['sets']['val2014']
+def record(weights): return json.loads(weights.with_suffix('.json').read_text())['sets']['val2014']
 
 
 def test_marked(hidden, record):
@@ -41,9 +45,10 @@ def test_recovered(hidden, record, attack):
     assert psnr(recovered, secrets).mean() > record['attacks'][attack]['psnr'] - MARGIN
 
 
-def test_record_is_of_these_weights(name):
-    assert json.loads((WEIGHTS/f'{name}.json').read_text())['weights']['hash'] == file_hash(WEIGHTS/f'{name}.safetensors')
+def test_record_is_of_these_weights(weights):
+    assert json.loads(weights.with_suffix('.json').read_text())['weights']['hash'] == file_hash(weights)
 
 
-def test_provenance(name):
-    assert {'steps', 'images', 'seconds', 'device', 'photographs', 'revision', 'parameters'} <= set(about_weights(name)['about'])
+def test_provenance(weights):
+    needed = {'steps', 'images', 'seconds', 'device', 'photographs', 'revision', 'parameters'}
+    assert needed <= set(about_weights(weights)['about'])
