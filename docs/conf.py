@@ -22,7 +22,7 @@ nb_execution_mode = 'off'
 nb_merge_streams = True
 nb_render_markdown_format = 'gfm'
 nb_code_prompt_show, nb_code_prompt_hide = 'Imports', 'Imports'
-myst_enable_extensions = ['dollarmath']
+myst_enable_extensions = ['dollarmath', 'html_image']
 myst_heading_anchors = 3
 
 html_theme, html_title = 'furo', f'{project} {release}'
@@ -40,15 +40,17 @@ def comments(obj)->dict[str, str]:
     "Parameter -> the comment beside it, 'return' among them; parameters that share a line share its comment."
     found = docments(obj)
     f = obj.__init__ if inspect.isclass(obj) else obj
-    if inspect.isfunction(f) and not is_dataclass(obj):
+    if inspect.isfunction(f) and f.__name__ != '<lambda>' and not is_dataclass(obj):
         f = ast.parse(textwrap.dedent(inspect.getsource(f))).body[0].args
-        last = {a.end_lineno: found.get(a.arg) for a in (*f.args, *f.kwonlyargs)} # the comment belongs to the last one of its line
-        for a in (*f.args, *f.kwonlyargs): found[a.arg] = found.get(a.arg) or last[a.end_lineno]
+        arguments = [*f.args, *f.kwonlyargs]
+        last = {a.end_lineno: found.get(a.arg) for a in arguments} # the comment belongs to the last one of its line
+        for a in arguments: found[a.arg] = found.get(a.arg) or last[a.end_lineno]
     return {k: v for k, v in found.items() if v and k not in ('self', 'cls')}
 
 
 def plain(text:str)->str: # outside of backticks, a docstring's characters mean themselves
-    return ''.join(part if i % 2 else re.sub(r'([*|_\\])', r'\\\1', part) for i, part in enumerate(re.split(r'(`[^`]*`)', text)))
+    parts = re.split(r'(`[^`]*`)', text)
+    return ''.join(part if i % 2 else re.sub(r'([*|_\\])', r'\\\1', part) for i, part in enumerate(parts))
 
 
 def describe(app, what, name, obj, options, lines):
@@ -56,7 +58,8 @@ def describe(app, what, name, obj, options, lines):
     if what not in ('function', 'method', 'class'): return
     notes = comments(obj)
     result = notes.pop('return', None)
-    lines += ['', *(f':param {k}: {plain(v)}' for k, v in notes.items()), *([f':returns: {plain(result)}'] if result else []), '']
+    lines += ['', *(f':param {k}: {plain(v)}' for k, v in notes.items()), '']
+    if result: lines += [f':returns: {plain(result)}', '']
 
 
 def readable(app, what, name, obj, options, signature, result): # of a dataclass: what a factory makes
@@ -67,9 +70,26 @@ def skip(app, what, name, obj, skipped, options): # what a module borrows from a
     return skipped or not getattr(obj, '__module__', 'hi3_nb').startswith('hi3_nb')
 
 
+ACCENT = re.compile(r'\\(?:hat|bar|tilde|vec)\s*\{(?:[^{}]|\{[^{}]*\})*\}(?=[_^])')
+
+
+def braced(tex:str)->str:
+    "TeX as docutils needs it, which takes a whole number where TeX takes one digit, and knows no primes."
+    tex = ACCENT.sub(r'\g<0>{}', tex) # or the index would stand under the letter
+    tex = re.sub(r'\\[dt]frac(?![a-z])', r'\\frac', tex)
+    tex = re.sub(r'(\\(?:frac|sqrt)|[\^_])\s*(\d)', r'\1{\2}', tex)
+    tex = re.sub(r'(\\frac\s*\{[^{}]*\})\s*(\d)', r'\1{\2}', tex)
+    return re.sub(r"('+)(?:\^\{(\w+)\})?", lambda m: '^{' + r'\prime'*len(m[1]) + (m[2] or '') + '}', tex)
+
+
+def formula(tex:str, as_block:bool=False)->str:
+    "MathML; bars and brackets that TeX does not stretch are not stretched."
+    return re.sub(r'<mo(?=[^>]*>[‖⌊⌋⌈⌉]<)', '<mo stretchy="false"', tex2mathml(braced(tex), as_block=as_block))
+
+
 def mathml(as_block):
     def visit(self, node):
-        self.body.append(tex2mathml(node.astext(), as_block=as_block))
+        self.body.append(formula(node.astext(), as_block))
         raise nodes.SkipNode
     return visit, None
 

@@ -185,8 +185,8 @@ def overheads(photos:Photos, repeats:int=10)->list[dict]: # rows: drawing, the a
     base = {k: np.median(t[k]) for k in whole} # each round has another attack: compare with the step in the middle
     titles = {k: k for k in ('drawing data', 'attack layer')}
     titles |= {k: f'- {k}, {share:.0%} of steps' for k, share in ATTACK.shares.items()}
-    return [{'part': title, 'ms': np.median(t[k]), **{f'of a {n} step, %': np.median(100 * t[k] / base[n]) for n in base}}
-            for k, title in titles.items()]
+    def shares(k): return {f'of a {n} step, %': np.median(100 * t[k] / base[n]) for n in base}
+    return [{'part': title, 'ms': np.median(t[k]), **shares(k)} for k, title in titles.items()]
 
 # %% ../nbs/25_benchmarks.ipynb #c029
 def codecs()->dict[str, Callable]: # name -> function of a batch and a quality

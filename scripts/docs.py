@@ -49,8 +49,8 @@ def here(text:str, stage:Path, folder:str='', page:str='')->str:
     return re.sub(r'(?<=\]\()[\w./-][\w./#-]*(?=\))|(?<= src=")[\w./-]+(?=")', moved, text)
 
 
-def is_wide(png:str)->bool: # a row of many pictures: on a telephone it is moved sideways, not shrunk to stamps
-    width, height = Image.open(io.BytesIO(base64.b64decode(png))).size
+def is_wide(picture:str)->bool: # a row of many pictures: on a telephone it is moved sideways, not shrunk to stamps
+    width, height = Image.open(io.BytesIO(base64.b64decode(picture))).size
     return width > 2.5*height
 
 
@@ -60,8 +60,8 @@ def adapt(cell, stage:Path, folder:str, page:str):
         data = o.get('data', {})
         if 'text/markdown' in data: # links in outputs are left as they are
             data['text/markdown'] = here(data['text/markdown'], stage, folder, page).replace('.ipynb)', '.html)')
-        if 'image/png' in data and is_wide(data['image/png']) and 'wide' not in cell.metadata['tags']:
-            cell.metadata['tags'].append('wide')
+        wide = any(is_wide(data[kind]) for kind in ('image/png', 'image/jpeg') if kind in data)
+        if wide and 'wide' not in cell.metadata['tags']: cell.metadata['tags'].append('wide')
     if cell.cell_type == 'markdown': cell.source = here(cell.source, stage, folder, page)
     elif all(re.match(r'from |import |[ )]|$', line) for line in cell.source.splitlines()):
         cell.metadata['tags'].append('hide-input')

@@ -9,6 +9,7 @@ from nbconvert import MarkdownExporter
 ROOT = Path(__file__).parent.parent
 
 
+SHOWN = {'image/png', 'image/jpeg', 'text/markdown', 'text/html'}
 TAGS = {'#| echo: false': 'remove-input', '#| export': 'export'}
 
 
@@ -24,7 +25,7 @@ def for_readers(path:Path)->nbformat.NotebookNode:
         cell.metadata['tags'] = [tag for directive, tag in TAGS.items() if directive in lines]
         if cell.cell_type == 'code': cell.source = '\n'.join(line for line in lines if not line.startswith('#|'))
         for o in cell.get('outputs', []): # a picture or a table needs no words beside it
-            if {'image/png', 'text/markdown', 'text/html'} & set(o.get('data', {})): o['data'].pop('text/plain', None)
+            if SHOWN & set(o.get('data', {})): o['data'].pop('text/plain', None)
     return notebook
 
 
@@ -38,7 +39,7 @@ def main(out:Path):
         (out/name).parent.mkdir(parents=True, exist_ok=True)
         (out/name).write_bytes(data)
     text = re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', text)).strip() + '\n'
-    (out/'README.md').write_text(text.replace('![png]', '![cover, secret, marked and recovered pictures]'))
+    (out/'README.md').write_text(re.sub(r'!\[(png|jpeg)\]', '![cover, secret, marked and recovered pictures]', text))
 
 
 if __name__ == '__main__': main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT))

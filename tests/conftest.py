@@ -21,6 +21,13 @@ TRAIN = dict(steps=30, batch=2, crop=64, warmup=2, validate_every=15, validate_p
 PARAMS = dict(prepare=dict(size=128, validation=.2, sets=dict(train={}, test={})), train=TRAIN)
 
 
+def pytest_collection_modifyitems(items):
+    "Tests that look at the site wait until it is built; those with a browser need one."
+    for item in items:
+        for fixture, mark in dict(site='slow', browser='browser').items():
+            if fixture in item.fixturenames: item.add_marker(mark)
+
+
 class Tiny:
     def __init__(self, folder):
         self.folder, self.env = folder, {**os.environ, 'OMP_NUM_THREADS': '1'}

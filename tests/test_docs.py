@@ -157,7 +157,6 @@ return {page: document.documentElement.scrollWidth, code: all('.cell_input pre')
         pictures: all('article img').map(i => [i.naturalWidth, i.clientWidth])}"""
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize('width', [400, 1280])
 def test_in_a_browser(site, browser, width):
     screen = dict(width=width, height=900, deviceScaleFactor=1, mobile=width < 500)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 
@@ -99,7 +98,7 @@ def test_it_is_trained_and_measured(folder):
 
 @pytest.mark.slow
 def test_it_runs_in_stages(folder):
-    pytest.importorskip('dvc')
+    for tool in ('dvc', 'papermill'): pytest.importorskip(tool)
     (folder/'dvc.yaml').write_text(STAGES.format(notebooks=ROOT/'nbs/pipeline'))
     for command in ('git init -q', 'dvc init -q', 'git commit -qm begun'):
         assert run(folder, *command.split()).returncode == 0
@@ -108,7 +107,5 @@ def test_it_runs_in_stages(folder):
     record = json.loads((folder/'results/evaluate.json').read_text())
     assert record['weights']['method'] == 'mine' and set(record['sets']['train']['attacks']) == {'none', 'jpeg70'}
     assert set(json.loads((folder/'results/metrics.json').read_text())) == {'marked', 'ssim', 'none', 'jpeg70'}
-    assert not [o for c in nbformat.read(folder/'evaluate.ipynb', 4).cells for o in c.get('outputs', ())
-                if o.output_type == 'error']
     (folder/'mine.py').write_text(MODULE + '# changed\n')
     assert set(json.loads(run(folder, 'dvc', 'status', '--json').stdout)) == {'train', 'evaluate'}

@@ -31,8 +31,8 @@ TINY = dict(
     baselines=dict(VARIANTS, variants=dict(adh_gan=ADH_GAN)),
     figures=dict(pairs=[['astronaut', 'cat']], attacks=['none', 'jpeg70']))
 METRICS = ['marked', 'ssim', 'none', 'jpeg70']
-COPIED = ('nbs/pipeline', 'hi3_nb', '.dvc/config', '.dvcignore', 'dvc.yaml', 'data.dvc', '.gitignore',
-          'requirements.txt', 'paper/dvc.yaml', 'paper/params.yaml', 'paper/.dvc/config')
+COPIED = ('nbs/pipeline', 'hi3_nb', '.dvc/config', '.dvc/.gitignore', '.dvcignore', 'dvc.yaml', 'data.dvc',
+          '.gitignore', 'requirements.txt', 'paper/dvc.yaml', 'paper/params.yaml', 'paper/.dvc/config')
 
 
 def run(folder, *command):
@@ -145,7 +145,7 @@ def test_experiments_can_be_compared(project, experiment):
     assert main[5:9] == ['1.5']*4 and ours[5:9] == workspace[5:9] != main[5:9]
     make = next(line for line in (ROOT/'Makefile').read_text().splitlines() if line.startswith('\tdvc exp show'))
     narrow = run(project, 'sh', '-c', f'{make.strip()} --csv').splitlines()[0].split(',')
-    assert narrow == ['Experiment', 'rev', 'typ', 'Created', 'parent', *METRICS, 'train.steps']
+    assert narrow == ['Experiment', 'rev', 'typ', 'Created', *METRICS, 'train.steps']
     compared = json.loads(run(project, 'dvc', 'exp', 'diff', '--json'))
     assert {f: set(d) for f, d in compared['metrics'].items()} == {'results/metrics.json': set(METRICS)}
     assert compared['params'] == {'params.yaml': {'train.steps': {'old': 4, 'new': 5, 'diff': 1}}}
