@@ -155,7 +155,8 @@ def _cropped(im, area, rng):
     return Image.fromarray(a), (t, l, b, r)
 
 # %% ../nbs/04_attacks.ipynb #c022
-_STRENGTHS = dict(jpeg=(1, 100), webp=(1, 100), scale=(.01, 4), blur=(.01, 100), noise=(0, 255), crop=(.01, 1)) # from, to
+_STRENGTHS = dict(jpeg=(1, 100), webp=(1, 100), scale=(.01, 4), blur=(.01, 100), noise=(0, 255),
+                  crop=(.01, 1)) # from, to
 
 def parse_attack(name:str # 'jpeg70', 'scale0.5+jpeg70', ...
                 )->list[tuple[str, float]]: # (kind, strength) of each step; strength of 'none': not a number

@@ -36,6 +36,7 @@ def _axes(width=9., height=4., **labels):
     ax.spines[['top', 'right']].set_visible(False)
     return fig, ax
 
+# %% ../nbs/30_figures.ipynb #eba8f40b
 def read_curve(path:str|Path)->dict[str, list[float]]:
     "A learning curve as columns."
     with open(path) as f: rows = list(csv.DictReader(f))

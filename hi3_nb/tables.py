@@ -39,6 +39,7 @@ def records(kind:str)->dict[int, dict]: # 'p' or 'n'
     "Number of secrets -> record, of all weights of a kind."
     return {n: r for n in (1, 2, 3, 4) if (r := record(f'{kind}{n}'))}
 
+# %% ../nbs/30_tables.ipynb #1a9ac12f
 def by_method(secrets:int, name:str)->dict[str, dict]: # name: of a set
     "Columns of `table` for so many secrets: published, the paper's networks, HI3 + QIM. One without a record is empty."
     column = lambda r: figures_of(r, name) if r and name in r['sets'] else {}
@@ -64,8 +65,8 @@ def note(evaluations:Iterable[dict], name:str)->str:
     paper = dict.fromkeys(a for r in evaluations for a in PAPER.get(r['weights']['config'].get('secrets', 1), ())
                           if a in r['sets'][name]['attacks'] and a != 'none')
     return (f'PSNR in dB / SSIM (Gaussian 11x11, sigma 1.5, range 1), means over {counts} groups of cover and secrets '
-            f'from {name}, never trained on; 8-bit files, real codecs (libjpeg 4:2:0, WebP). The paper does not state its '
-            f'strengths; its figures stand beside: {"; ".join(map(attack_title, paper))}.')
+            f'from {name}, never trained on; 8-bit files, real codecs (libjpeg 4:2:0, WebP). The paper does not state '
+            f'its strengths; its figures stand beside: {"; ".join(map(attack_title, paper))}.')
 
 # %% ../nbs/30_tables.ipynb #c017
 def methods_table(evaluations:dict[str, dict], # method -> record

@@ -1,4 +1,4 @@
-"Photographs in the stored outputs of notebooks become JPEG, a tenth of the size: python scripts/photographs.py nbs/*.ipynb"
+"Photographs in stored outputs of notebooks become JPEG, a tenth of the size: python scripts/photographs.py nbs/*.ipynb"
 import base64
 import io
 import json

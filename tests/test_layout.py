@@ -107,14 +107,11 @@ ONE_THING = (ast.Raise, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, as
 
 
 def crowded(tree):
-    "Lines where a condition or a loop stands together with what it does, and that is more than one plain thing."
+    "Lines where a condition stands together with what it does, and that is more than one plain thing."
     def bad(body): return not (len(body) == 1 and isinstance(body[0], ONE_THING))
     for n in ast.walk(tree):
-        if isinstance(n, ast.With): head = n.items[-1].optional_vars or n.items[-1].context_expr
-        elif isinstance(n, ast.If | ast.While): head = n.test
-        elif isinstance(n, ast.For): head = n.iter
-        else: continue
-        together, other = n.body[0].lineno == head.end_lineno, getattr(n, 'orelse', None)
+        if not isinstance(n, ast.If): continue
+        together, other = n.body[0].lineno == n.test.end_lineno, n.orelse
         if together and bad(n.body): yield n.lineno
         if other and other[0].lineno == n.body[-1].end_lineno + 1: # 'else: ...': it has no place of its own in the tree
             is_elif = isinstance(other[0], ast.If) and other[0].col_offset == n.col_offset
@@ -128,12 +125,10 @@ def test_one_line_conditions_do_one_thing():
 
 def test_crowded_lines_are_seen():
     def lines(source): return list(crowded(ast.parse(source)))
-    for bad in ('if a: f()', 'if (a or\n  b): f()', 'for x in y: f(x)', 'while a: f()', 'with a: f()',
-                'with a as b: f()', 'if a: b = 1; c = 2', 'for x in y: b = 1; c = 2'): assert lines(bad) == [1], bad
+    for bad in ('if a: f()', 'if (a or\n  b): f()', 'if a: b = 1; c = 2'): assert lines(bad) == [1], bad
     assert lines('if a: b = 1\nelse: f()') == lines('if a: return\nelif b: f()') == [2]
-    for good in ('if a: b = 1\nelif b: return\nelse: raise X', 'for x in y: pass', 'while a: break',
-                 'with a as b: x += 1', 'if a:\n    f()\nelse:\n    f()', 'if a:\n    f()\nelif b:\n    f()',
-                 'for x in y:\n    f()\nelse:\n    f()'): assert lines(good) == [], good
+    for good in ('if a: b = 1\nelif b: return\nelse: raise X', 'if a:\n    f()\nelse:\n    f()',
+                 'if a:\n    f()\nelif b:\n    f()'): assert lines(good) == [], good
 
 
 def public(tree): # functions and methods, with the class they belong to
