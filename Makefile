@@ -57,6 +57,7 @@ readme: env ## README.md from nbs/index.ipynb
 notebooks: env ## run every notebook again and keep its pictures
 	cd nbs && jupyter nbconvert --to notebook --execute --inplace [0-9]*.ipynb demo.ipynb faq.ipynb index.ipynb
 	nbdev_clean
+	$(BIN)/python scripts/photographs.py nbs/*.ipynb
 
 merge-driver: env ## conflicts in a notebook become cells that Jupyter can show; in this clone alone
 	git config --local merge.nbdev-merge.name "notebooks, by nbdev"
