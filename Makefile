@@ -49,7 +49,7 @@ picture: env ## docs/images/demo.jpg, the demo as a browser shows it
 	$(BIN)/python scripts/demo.py
 
 bench: env ## time training, attacks and JPEG on this machine
-	$(BIN)/python -m hi3_nb.benchmarks
+	$(BIN)/python -c 'from hi3_nb.benchmarks import benchmarks; benchmarks()'
 
 readme: env ## README.md from nbs/index.ipynb
 	$(BIN)/python scripts/readme.py

@@ -173,8 +173,10 @@ def load_state(model:nn.Module, state:dict[str, torch.Tensor], source:str|Path='
     model.load_state_dict(state)
 
 def read_state(path:str|Path)->dict[str, torch.Tensor]:
-    "The weights of a safetensors file, as 32-bit floats."
-    return {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+    "The weights of a safetensors file, as 32-bit floats. Raises `ValueError` where it is none."
+    try: state = load_file(path)
+    except SafetensorError as e: raise ValueError(f'{path}: not a file of weights ({e})') from None
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 def read_header(path:str|Path)->dict:
     "Method, configuration and `about` of a safetensors file. Raises `ValueError` where it is none."

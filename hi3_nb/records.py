@@ -28,11 +28,11 @@ from filelock import FileLock, Timeout
 
 # %% ../nbs/01_records.ipynb #c031
 @contextmanager
-def named(path:str|Path)->Iterator[None]:
-    "Give errors of the system in writing the name of the file."
+def named(path:str|Path, part:str|Path='')->Iterator[None]:
+    "Give errors of the system in writing the name of the file, also where they name its `part`."
     try: yield
     except OSError as e:
-        if not e.strerror or e.filename: raise
+        if not e.strerror or e.filename not in (None, str(part)): raise
         raise OSError(e.errno, e.strerror, str(path)) from None
 
 @contextmanager
@@ -43,7 +43,7 @@ def whole(path:str|Path, mode:str='wb',
     Where that fails, what had the name before stays; an `OSError` names it."""
     path = Path(path)
     part = Path(part or f'{path}.part')
-    with named(path), open(part, mode, **options) as f:
+    with named(path, part), open(part, mode, **options) as f:
         try:
             yield f
             f.flush()
@@ -155,7 +155,8 @@ def overrides(pairs:list[str])->dict:
     for pair in pairs:
         key, sep, value = pair.partition('=')
         if not sep: raise ConfigError(f'{pair}: write KEY=VALUE, such as train.steps=100')
-        nested = yaml.safe_load(value) if value else '' # 'train.init=': no weights
+        try: nested = yaml.safe_load(value) if value else '' # 'train.init=': no weights
+        except yaml.YAMLError: raise ConfigError(f'{pair}: {value} is not YAML') from None
         for k in reversed(key.split('.')): nested = {k: nested}
         out = merge(out, nested)
     return out

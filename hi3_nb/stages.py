@@ -138,10 +138,11 @@ def load_params(path:str|Path='params.yaml', # file
                )->Params:
     "Read and check a file of parameters. Raises `ConfigError`, naming the key."
     raw, changes = read_yaml(path), changes or {}
-    if 'given' in raw: raise ConfigError('given: no such parameter')
+    if 'given' in {**raw, **changes}: raise ConfigError('given: no such parameter')
     train = changes.get('train', {})
     merged = merge(raw, {k: v for k, v in changes.items() if k != 'train'})
-    if train: merged['train'] = vary(raw.get('train', {}), train)
+    both = isinstance(train, dict) and isinstance(raw.get('train', {}), dict)
+    if train: merged['train'] = vary(raw.get('train', {}), train) if both else train
     return build(Params, {**merged, 'given': train})
 
 # %% ../nbs/23_stages.ipynb #c023

@@ -17,6 +17,7 @@ from sphinx.cmd.build import main as sphinx
 
 from hi3_nb.evaluation import PAPER, figures_of, table, training_time
 from hi3_nb.figures import curve_figure, quality_figure
+from hi3_nb.tables import PUBLISHED, look
 
 NBS = ROOT/'nbs'
 DVC = (ROOT/'dvc.yaml').read_text() + (ROOT/'paper'/'dvc.yaml').read_text()
@@ -156,11 +157,13 @@ def origin(record:dict)->str:
     return '| | |\n|---|---|\n' + '\n'.join(f'| {k} | {shown(v)} |' for k, v in facts.items())
 
 
+METHOD = dict(p='hi3', n='hi3_qim') # of weights, by the first letter of their name
 RECORDS = '''# Records
 
 What each file of weights in the package achieves, and where it comes from.
 PSNR in dB / SSIM (Gaussian 11x11, sigma 1.5, range 1), means over pairs of photographs the networks never saw;
 8-bit files and real codecs. The paper does not state its test strengths; its columns stand beside the nearest of ours.
+Whose method a figure is of stands above it: HI3 + QIM is not the paper's method.
 Every table and figure on this page is made from the records that come with the weights.'''
 
 
@@ -168,11 +171,11 @@ def records(stage:Path):
     text = [RECORDS]
     for path in sorted((ROOT/'hi3_nb'/'weights').glob('*.json')):
         r = json.loads(path.read_text())
-        n = r['weights']['config']['secrets']
+        n, method = r['weights']['config']['secrets'], METHOD[path.stem[0]]
         text += [f'## {path.stem}: {n} secret{"s" * (n > 1)}',
-                 table({'the paper (COCO)': PAPER[n], **{s: figures_of(r, s) for s in r['sets']}})]
+                 table({PUBLISHED: PAPER[n], **{f'{look(method)[0]}, {s}': figures_of(r, s) for s in r['sets']}})]
         if any('curve' in s for s in r['sets'].values()):
-            quality_figure({path.stem: r}).savefig(stage/f'{path.stem}.svg')
+            quality_figure({method: r}).savefig(stage/f'{path.stem}.svg')
             text += [f'![Recovered secrets against JPEG quality](./{path.stem}.svg)']
         text += [origin(r)]
     if (curve := ROOT/'paper/results/train/curve.csv').exists():

@@ -209,6 +209,9 @@ def test_bad_weights(fails):
     ('train --params missing.yaml', 'missing.yaml'), ('train --params bad.yaml', 'learning_rate'),
     ('train --params good.yaml --variant none', 'none: no such variant'),
     ('train --params good.yaml --set train.steps', 'KEY=VALUE'),
+    ('train --params good.yaml --set train.steps=[', 'train.steps=[: [ is not YAML'),
+    ('train --params good.yaml --set train=5', 'train: 5 is not a mapping'),
+    ('train --params good.yaml --set given.steps=5', 'given: no such parameter'),
     ('train --params good.yaml --data missing', 'missing/train.npy: no such array'),
     ('measure --params good.yaml', '--out'), ('measure --params missing.yaml -o new.json', 'missing.yaml'),
     ('measure --params good.yaml -o new.json', 'data/prepared/train.npy: no such array'),
@@ -255,6 +258,7 @@ def test_full_disk(folder, photographs):
     assert files(folder) == before
 
 
+@pytest.mark.slow
 def test_interrupted_in_a_shell(folder):
     attacks = ','.join(f'jpeg{q}' for q in range(20, 100)) # minutes of work: it must not end by itself
     attend = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) # which a shell's background jobs ignore
@@ -289,6 +293,7 @@ sys.exit(commands.main([]))
     assert p.returncode == 130 and not p.stderr, p.stderr
 
 
+@pytest.mark.slow
 def test_in_a_shell(folder):
     "A broken file beside a good one: codes, streams, and help without the seconds that torch takes."
     for words, code in ((['hide', 'cover.png', 'secret.png', '-o', 'marked.png'], 0), (['--help'], 0)):

@@ -41,6 +41,7 @@ def one_line(p, *words):
     assert all(w in p.err for w in words), p.err
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_bit_for_bit_the_same(tiny, whole):
     p, killed = tiny.start('killed'), tiny.folder/'killed'
     wait_for(killed/'checkpoint.pt', p)
@@ -54,6 +55,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tiny, whole):
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_with_a_checkpoint_and_a_second_run_is_refused(tiny, capfd):
     p, stopped = tiny.start('stopped', 'train.steps=100000'), tiny.folder/'stopped'
     wait_for(stopped/'checkpoint.pt', p)
@@ -66,6 +68,7 @@ def test_sigterm_ends_with_a_checkpoint_and_a_second_run_is_refused(tiny, capfd)
     assert p.returncode == 0 and summary['ended'] == 'stopped' and step(stopped) == summary['steps'], err
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_last_checkpoint(tiny, whole):
     path = shutil.copytree(whole, tiny.folder/'full')/'checkpoint.pt'
     before = path.read_bytes()
@@ -74,6 +77,7 @@ def test_full_disk_keeps_the_last_checkpoint(tiny, whole):
     assert path.read_bytes() == before and not list(path.parent.glob('*.part'))
 
 
+@pytest.mark.slow
 def test_broken_checkpoint_is_named(tiny, whole):
     path = shutil.copytree(whole, tiny.folder/'broken')/'checkpoint.pt'
     path.write_bytes(path.read_bytes()[:5000])
@@ -134,8 +138,11 @@ def test_weights_that_are_a_pickle_are_refused_and_run_nothing(name, tmp_path, a
     ('train.learning_rate=0.1', 'train.learning_rate'), ('train.lr=fast', 'train.lr'),
     ('train.networks.secrets=0', 'networks.secrets'),
     ('train.crop=512', 'train.crop'), ('train.batch=50', 'train.batch')])
-def test_bad_configuration_is_named(tiny, change, key):
-    one_line(tiny.run('bad', change), key)
+def test_bad_configuration_is_named(tiny, change, key, capfd):
+    words = '--params', tiny.folder/'params.yaml', '--data', tiny.folder, '--out', tiny.folder/'bad', '--set', change
+    assert main(['train', *map(str, words)]) == 2
+    out, err = capfd.readouterr()
+    assert out == '' and err.startswith('hi3: ') and err.count('\n') == 1 and key in err, err
 
 
 STAGE = '''
@@ -146,6 +153,7 @@ c = load_params(params, dict(train=dict(batch=50))).train
 train_stage(c, f'{data}/train.npy', run, f'{run}-results', f'{run}-weights', .2)
 '''
 
+@pytest.mark.slow
 def test_stage_that_cannot_run_leaves_the_checkpoint(tiny, whole):
     shutil.copytree(whole, tiny.folder/'stage')
     for out in ('stage', 'new'): # new: no folder to go on from

@@ -21,19 +21,26 @@ def run_two(tiny, out, *changes, **kw):
         '--mixed_precision', 'no', '--dynamo_backend', 'no', '--main_process_port', port), **kw)
 
 
-def test_two_processes_agree_with_one(tiny):
-    changes = 'train.steps=4', 'train.lr=1e-4', 'train.ema=0.0'
-    one, two = tiny.run('one', *changes), run_two(tiny, 'two', *changes)
+# What the paper's networks recover is at first nearly constant. The discriminators' normalisation turns its rounding
+# into noise, so that here they look only at networks that recover something from the beginning.
+@pytest.mark.slow
+@pytest.mark.parametrize('method', [['train.loss.adversarial=0.0'],
+                                    ['train.method=hi3_qim', 'train.networks.widths=[8, 12, 16]']])
+def test_two_processes_agree_with_one(tiny, method, request):
+    names = [f'{k}-{request.node.callspec.id}' for k in ('one', 'two')]
+    changes = 'train.steps=4', 'train.lr=1e-4', 'train.ema=0.0', *method
+    one, two = tiny.run(names[0], *changes), run_two(tiny, names[1], *changes)
     assert one.returncode == two.returncode == 0, one.err + two.err
     assert '"processes": 2' in two.out
-    a, b = (load_file(tiny.folder/k/'model.safetensors') for k in ('one', 'two'))
+    a, b = (load_file(tiny.folder/k/'model.safetensors') for k in names)
     far = torch.cat([(a[k] - b[k]).abs().flatten() for k in a])
-    # Sums over two halves round differently: 4e-9 at the 99th percentile; where a gradient is nearly nothing Adam
+    # Sums over two halves round differently: 8e-9 at the 99th percentile; where a gradient is nearly nothing Adam
     # makes more of it, 3e-6 at most. Half the batch, were it seen instead of the whole, would move the median weight
     # by 1e-4, a full step.
     assert far.quantile(.99) < 1e-7 and far.max() < 2e-5, (far.quantile(.99), far.max())
 
 
+@pytest.mark.slow
 def test_two_processes_run_out_of_time_together(tiny):
     "Each has a clock of its own; one that left the loop alone would leave the other waiting for its gradients."
     never = (f'train.{k}=100000' for k in ('steps', 'checkpoint_every', 'validate_every'))
@@ -50,6 +57,7 @@ def test_configurations_are_read(name):
     assert c.num_processes % c.num_machines == 0 and 4 % c.num_processes == 0 # the paper's batch can be shared
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_depend_on_processes(tiny):
     few = 'curve=[]', 'curve_pairs=3', 'cw_pairs=0', 'sets=[train]', 'attacks=[none, noise5, crop0.7]'
     changes = [f'evaluate.{k}' for k in ('pairs=10', 'batch=2', *few)] # 5 batches: 2, 2 and 1 for three processes
