@@ -44,10 +44,11 @@ def info_text(info:dict)->str:
     "What `weights_info` found, in a few lines and a table."
     from hi3_nb.evaluation import figures_of, table, training_time
     about, record = info.get('about', {}), info.get('record')
-    told = {**about, 'time': training_time(about)}
+    told = {**about, 'method': info.get('method'), 'time': training_time(about)}
     secrets, size = info['config']['secrets'], info['megabytes']
     lines = [f'{info["name"]}: hides {secrets} secret(s), {size} MB, hash {info["hash"]}']
-    lines += [f'{k}: {told[k]}' for k in ('photographs', 'steps', 'images', 'time', 'revision') if told.get(k)]
+    shown = 'method', 'photographs', 'steps', 'images', 'time', 'revision'
+    lines += [f'{k}: {told[k]}' for k in shown if told.get(k)]
     if not record: return '\n'.join(lines)
     figures = table({name: figures_of(record, name) for name in record['sets']})
     return '\n'.join([*lines, '', 'PSNR in dB / SSIM as recorded:', figures])

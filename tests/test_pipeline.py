@@ -32,7 +32,8 @@ TINY = dict(
     figures=dict(pairs=[['astronaut', 'cat']], attacks=['none', 'jpeg70']))
 METRICS = ['marked', 'ssim', 'none', 'jpeg70']
 COPIED = ('nbs/pipeline', 'hi3_nb', '.dvc/config', '.dvc/.gitignore', '.dvcignore', 'dvc.yaml', 'data.dvc',
-          '.gitignore', 'requirements.txt', 'paper/dvc.yaml', 'paper/params.yaml', 'paper/.dvc/config')
+          '.gitignore', 'requirements.txt', 'paper/dvc.yaml', 'paper/params.yaml', 'paper/.dvc/config',
+          'paper/weights/n4.json')
 
 
 def run(folder, *command):
