@@ -249,6 +249,7 @@ def shell(*words, **kw):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
 
+@pytest.mark.slow
 def test_full_disk(folder, photographs):
     before = files(folder)
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)) # writing fails half-way, as on a full disk

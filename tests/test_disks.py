@@ -71,6 +71,7 @@ def test_prepare(disk):
     assert prepare(many, disk/'x.npy', 64)['photos'] == 20
 
 
+@pytest.mark.slow
 def test_train(disk, array, tmp_path, capfd):
     learn(array, tmp_path/'whole')
     size = (tmp_path/'whole'/'checkpoint.pt').stat().st_size
