@@ -41,6 +41,7 @@ def test_marked(hidden, record):
     assert psnr(marked, covers).mean() > record['marked']['psnr'] - MARGIN
 
 
+@pytest.mark.slow # all of them together
 @pytest.mark.parametrize('attack', ['none', 'jpeg90', 'jpeg70', 'scale0.5', 'blur1'])
 def test_recovered(hidden, record, attack):
     model, _, secrets, marked = hidden
