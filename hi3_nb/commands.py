@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'option', 'argument', 'Strength', 'Inner', 'Quality', 'Weights', 'Force', 'Json', 'ParamsFile', 'Prepared',
-           'Changes', 'ATTACKS', 'start', 'hide_command', 'reveal_command', 'attack_command', 'compare_command',
-           'evaluate_command', 'train_command', 'measure_command', 'measure', 'info_command', 'main']
+           'Changes', 'STEPS', 'ATTACKS', 'start', 'hide_command', 'reveal_command', 'attack_command',
+           'compare_command', 'evaluate_command', 'train_command', 'measure_command', 'measure', 'info_command', 'main']
 
 # %% ../nbs/24_commands.ipynb #c004
 import json
@@ -110,21 +110,25 @@ def reveal_command(marked:Annotated[Path, argument(metavar='MARKED', help='Pictu
                   seconds=round(time.time() - begin, 2))
     answer('\n'.join(found), result, notes, as_json)
 
+# %% ../nbs/24_commands.ipynb #e0185db5
+STEPS = ('jpeg70, mozjpeg75 (another quantisation table), webp80, avif70, scale0.5, screenshot0.75 (shown at this size '
+         'and cut out), blur1 (sigma), noise5 (levels), crop0.7 (share of the area), brightness1.1, contrast1.1, '
+         'saturation1.2, gamma0.9, or several joined by +.')
+
 # %% ../nbs/24_commands.ipynb #c032
 @app.command('attack')
 def attack_command(picture:Annotated[Path, argument(metavar='IN', help='Picture to attack.')],
-                   name:Annotated[str, argument(metavar='NAME', help=(
-                       'jpeg70, webp80, scale0.5, blur1 (sigma), noise5 (levels), crop0.7 (share of the area), '
-                       'or several joined by +.'))],
+                   name:Annotated[str, argument(metavar='NAME', help=STEPS)],
                    output:Annotated[Path, option('--output', '-o', metavar='OUT', help=(
                        'Picture to write, of the same size; .png keeps every pixel.'))],
-                   seed:Annotated[int, option(min=0, help='For noise and crops.')]=0,
+                   seed:Annotated[int, option(min=0, help='For noise, crops and screenshots.')]=0,
                    quality:Quality=95, force:Force=False, as_json:Json=False):
     """Do to a picture what may happen to it on its way.
 
     \b
     hi3 attack marked.png jpeg70 -o attacked.png
     hi3 attack marked.png scale0.5+jpeg70 -o attacked.png       (resized back at the end)
+    hi3 attack marked.png jpeg75+webp80+jpeg75 -o attacked.png  (three services in turn)
     hi3 attack marked.png jpeg75 -o attacked.jpg                (compressed once, with quality 75)
     """
     check_outputs([output], [picture], force)

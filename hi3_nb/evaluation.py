@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from .attacks import attack_batch, parse_attack
 from .data import Photos, evaluation_pairs
+from .distortions import DISTORTIONS
 from .hi3 import Method
 from .images import example, psnr, quantise, show_images, ssim
 from .records import ConfigError, file_hash
@@ -31,7 +32,9 @@ class EvaluateConfig:
     pairs: int = 1000           # per set; fewer where the set is smaller
     batch: int = 8
     attacks: tuple[str, ...] = ('none', 'jpeg90', 'jpeg70', 'jpeg50', 'scale0.5', 'scale1.5', 'blur1', 'noise5',
-                                'noise10', 'crop0.7', 'webp80', 'scale0.5+jpeg70', 'jpeg75+jpeg75')
+                                'noise10', 'crop0.7', 'webp80', 'scale0.5+jpeg70', 'jpeg75+jpeg75', 'mozjpeg75',
+                                'avif70', 'jpeg75+webp80+jpeg75', 'screenshot0.75', 'brightness1.1', 'contrast1.1',
+                                'saturation1.2', 'gamma0.9', 'brightness1.1+jpeg75')
     curve: tuple[int, ...] = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100) # JPEG qualities of the curve
     curve_pairs: int = 100
     cw: tuple[float, ...] = (40.,) # budgets of the adversary: PSNR of its perturbation, dB
@@ -44,6 +47,7 @@ class EvaluateConfig:
         for b in self.cw: # less than one level can hardly be rounded to
             if not 10 <= b <= 50: raise ConfigError(f'evaluate.cw: {b:g}; a budget must lie between 10 and 50 dB')
 
+# %% ../nbs/08_evaluation.ipynb #ccf3a1c7
 def check_attacks(key:str, attacks:tuple[str, ...]):
     "Raise `ConfigError`, naming the key, for an attack that does not exist."
     for a in attacks:
@@ -160,14 +164,11 @@ PAPER = { # PSNR, SSIM of HI3 by the number of secrets (tables 1, 3), of ADH-GAN
     'traditional_unet': dict(jpeg70=(18.16, .817)), 'no_discriminators': dict(jpeg70=(15.37, .726)),
     'no_progressive_recovery': dict(jpeg70=(13.66, .612))}
 
-_NAMES = dict(jpeg='JPEG quality', webp='WebP quality', scale='scaled by', blur='blur, sigma', noise='noise, levels',
-              crop='cropped to')
-
 def attack_title(name:str)->str:
     "'scale0.5+jpeg70' in words."
     if name == 'none': return 'no attack'
     if name.startswith('cw'): return f'C&W, perturbation {name[2:]} dB'
-    return ', then '.join(f'{_NAMES[k]} {v:g}' + ' of its area' * (k == 'crop') for k, v in parse_attack(name))
+    return ', then '.join(DISTORTIONS[k].title.format(f'{v:g}') for k, v in parse_attack(name))
 
 # %% ../nbs/08_evaluation.ipynb #c014
 def figures_of(results:dict, name:str)->dict[str, tuple]:
