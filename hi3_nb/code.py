@@ -27,8 +27,8 @@ def shuffled(key:bytes, label:str, n:int)->np.ndarray: # (n,) int64
     "The numbers below n in an order of their own: the order of `stream`, equals as they come."
     return np.argsort(stream(key, label, n), kind='stable')
 
-# %% ../nbs/13_code.ipynb #bf7b64a2
-PROFILES = { # rate: (bits in a group, share of bits repeated 3 times, a middle number of times, its share, a high number)
+# %% ../nbs/13_code.ipynb #3df75aaf
+PROFILES = { # rate: (bits in a group; share of bits repeated 3 times; a middle number of times, its share; a high one)
     .20: (2, .59, 10, .26, 25),  .25: (3, .57, 8, .21, 25),   .30: (3, .63, 10, .24, 20),  .35: (4, .62, 10, .26, 25),
     .40: (5, .63, 9, .23, 25),   .45: (6, .64, 8, .22, 25),   .50: (7, .66, 9, .22, 25),   .55: (7, .71, 10, .23, 20),
     .60: (8, .74, 11, .21, 20),  .65: (10, .75, 11, .22, 20), .70: (14, .74, 10, .18, 25), .75: (14, .80, 11, .20, 11),
@@ -58,7 +58,7 @@ class Decoded:
     beliefs: np.ndarray     # (n,) log p(1)/p(0) of all coded bits
     rounds: int             # of belief propagation
 
-# %% ../nbs/13_code.ipynb #6dd348c6
+# %% ../nbs/13_code.ipynb #50c5f51d
 class Code:
     "k information bits in n coded bits. Raises ValueError for a pair for which there is no code."
     def __init__(self, k:int, n:int, key:bytes=b''):
@@ -68,7 +68,7 @@ class Code:
         self.size, often = repetitions(k, self.groups)
         self.of = np.repeat(np.arange(k), often)            # copy -> its bit
         self.first = np.r_[0, np.cumsum(often)[:-1]]        # bit -> its first copy
-        self.place = shuffled(key, f'code {k} {n}', len(self.of)) # place in a group -> copy; the groups' first places first
+        self.place = shuffled(key, f'code {k} {n}', len(self.of)) # place -> copy; first places of all groups first
         self.back = np.argsort(self.place)                  # copy -> place
 
     def _sent(self, x): return np.resize(x, self.n)

@@ -111,7 +111,8 @@ def reveal_command(marked:Annotated[Path, argument(metavar='MARKED', help='Pictu
     answer('\n'.join(found), result, notes, as_json)
 
 # %% ../nbs/24_commands.ipynb #e0185db5
-STEPS = ('jpeg70, mozjpeg75 (another quantisation table), webp80, avif70, scale0.5, screenshot0.75 (shown at this size '
+STEPS = ('jpeg70, mozjpeg75 (another quantisation table), webp80, avif70, scale0.5, fit1600 (the long side at most), '
+         'screenshot0.75 (shown at this size '
          'and cut out), blur1 (sigma), noise5 (levels), crop0.7 (share of the area), brightness1.1, contrast1.1, '
          'saturation1.2, gamma0.9, or several joined by +.')
 
@@ -132,7 +133,7 @@ def attack_command(picture:Annotated[Path, argument(metavar='IN', help='Picture 
     hi3 attack marked.png jpeg75 -o attacked.jpg                (compressed once, with quality 75)
     """
     check_outputs([output], [picture], force)
-    from hi3_nb.attacks import parse_attack
+    from hi3_nb.distortions import parse_attack
     parse_attack(name) # before anything is read
     im = read_picture(picture, notes := [])
     write_files({output: attack_file(im, name, output, seed, quality, notes)})
@@ -179,7 +180,7 @@ def evaluate_command(folder:Annotated[Path, argument(metavar='FOLDER', help='Fol
     hi3 evaluate ~/Pictures --pairs 20
     hi3 evaluate ~/Pictures --attacks none,jpeg80,scale0.5+jpeg70 --json
     """
-    from hi3_nb.attacks import parse_attack
+    from hi3_nb.distortions import parse_attack
     names = tuple(a.strip() for a in attacks.split(','))
     for a in names:
         parse_attack(a)
@@ -247,9 +248,9 @@ def measure_command(out:Annotated[Path, option('--out', '-o', metavar='RECORD', 
     hi3 measure --params paper/params.yaml --data paper/data/prepared --out n1.json --set evaluate.pairs=100
     """
     check_existing(out, force)
-    c = _parameters(params, changes).evaluate
+    p = _parameters(params, changes)
     with _processes() as first:
-        record = measure(c, weights, data)
+        record = measure(p, weights, data)
         if not first: return
         from hi3_nb.evaluation import figures_of, table
         from hi3_nb.records import write_json
@@ -257,15 +258,17 @@ def measure_command(out:Annotated[Path, option('--out', '-o', metavar='RECORD', 
         answer(table({s: figures_of(record, s) for s in record['sets']}), record, [], as_json)
 
 # %% ../nbs/24_commands.ipynb #0daeac57
-def measure(c:'EvaluateConfig', weights:str, data:Path)->dict:
+def measure(p:'Params', weights:str, data:Path)->dict:
     "The record of weights on the prepared sets of a folder. All sets are there, or `ImageError` is raised at once."
     from accelerate import Accelerator
     from hi3_nb.data import Photos
     from hi3_nb.stages import evaluate_weights
-    arrays = {s: data/f'{s}.npy' for s in c.sets}
+    arrays = {s: data/f'{s}.npy' for s in p.evaluate.sets}
     for array in arrays.values():
         Photos(array)
-    return evaluate_weights(weights, arrays, c, Accelerator().device.type) # each process has a device of its own
+    train = Photos(data/'train.npy', 'train', p.prepare.validation) if p.evaluate.detector_pairs else None
+    device = Accelerator().device.type # each process has a device of its own
+    return evaluate_weights(weights, arrays, p.evaluate, device, train, p.detect)
 
 # %% ../nbs/24_commands.ipynb #c041
 @app.command('info')

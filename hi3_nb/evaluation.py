@@ -8,7 +8,8 @@ __all__ = ['VALIDATION', 'PAPER', 'EvaluateConfig', 'check_attacks', 'recover', 
            'example_figure']
 
 # %% ../nbs/08_evaluation.ipynb #c003
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -17,9 +18,9 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from .attacks import attack_batch, parse_attack
+from .attacks import attack_batch
 from .data import Photos, evaluation_pairs
-from .distortions import DISTORTIONS
+from .distortions import DISTORTIONS, parse_attack
 from .hi3 import Method
 from .images import example, psnr, quantise, show_images, ssim
 from .records import ConfigError, file_hash
@@ -39,11 +40,13 @@ class EvaluateConfig:
     curve_pairs: int = 100
     cw: tuple[float, ...] = (40.,) # budgets of the adversary: PSNR of its perturbation, dB
     cw_pairs: int = 0           # pairs it attacks, per set (slow: hundreds of passes a pair); 0: none
+    detector_pairs: int = 0     # pairs that are changed until a detector calls them clean, per set; 0: none
 
     def __post_init__(self):
         check_attacks('evaluate.attacks', self.attacks)
         if self.pairs < 1: raise ConfigError(f'evaluate.pairs: {self.pairs}; at least one')
-        if self.cw_pairs < 0: raise ConfigError(f'evaluate.cw_pairs: {self.cw_pairs}; cannot be negative')
+        for k in ('cw_pairs', 'detector_pairs'):
+            if getattr(self, k) < 0: raise ConfigError(f'evaluate.{k}: {getattr(self, k)}; cannot be negative')
         for b in self.cw: # less than one level can hardly be rounded to
             if not 10 <= b <= 50: raise ConfigError(f'evaluate.cw: {b:g}; a budget must lie between 10 and 50 dB')
 
@@ -76,10 +79,12 @@ def this_process()->tuple[int, int]:
     "Which process this is, and of how many."
     return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
-class _Mean: # of PSNR and SSIM over the pairs of all processes, summed in the order of the pairs
+class _Mean: # of figures over the pairs of all processes, summed in the order of the pairs
     def __init__(self): self.batches = []
 
-    def add(self, p, s): self.batches.append(list(zip(p.tolist(), s.tolist())))
+    def add(self, **figures): # each (B,)
+        names, columns = figures.keys(), (v.tolist() for v in figures.values())
+        self.batches.append([dict(zip(names, row)) for row in zip(*columns)])
 
     def result(self):
         rank, count = this_process()
@@ -87,11 +92,16 @@ class _Mean: # of PSNR and SSIM over the pairs of all processes, summed in the o
         if count > 1:
             dist.all_gather_object(parts, self.batches)
         turns = zip_longest(*parts, fillvalue=()) # the batches were dealt in turn
-        p, s = zip(*(pair for turn in turns for batch in turn for pair in batch))
-        return dict(psnr=round(sum(p) / len(p), 3), ssim=round(sum(s) / len(s), 4))
+        pairs = [pair for turn in turns for batch in turn for pair in batch]
+        return {k: _rounded([p[k] for p in pairs], 4 if k == 'ssim' else 3) for k in pairs[0]}
+
+def _rounded(values, digits): # the mean of those that are numbers; None where none is
+    values = [v for v in values if not math.isnan(v)]
+    return round(sum(values) / len(values), digits) if values else None
 
 def named_attacks(names:tuple[str, ...])->dict[str, Callable]:
-    "Attacks by name as functions of (model, marked, secrets, seeds) -> attacked, mask."
+    """Attacks by name as functions of (model, marked, secrets, seeds) -> attacked, mask.
+    A function may give a third thing: figures of its own by name, each (B,)."""
     return {a: (lambda model, marked, secrets, seeds, a=a: attack_batch(marked, a, seeds)) for a in names}
 
 # %% ../nbs/08_evaluation.ipynb #f4fc6bdc
@@ -110,11 +120,12 @@ def evaluate_set(model:Method|None, # None stands for a constant grey image
         images = photos[rows[start:start+batch]].to(device).unflatten(0, (-1, n + 1))
         cover, hidden = images[:, 0], images[:, 1:]
         with torch.inference_mode(): marked = quantise(model.embed(cover, hidden)[1]) if model else cover
-        means['marked'].add(psnr(marked, cover), ssim(marked, cover))
+        means['marked'].add(psnr=psnr(marked, cover), ssim=ssim(marked, cover))
         for a, attack in attacks.items():
-            attacked, mask = attack(model, marked, hidden, range(start, start + len(marked)))
+            attacked, mask, *own = attack(model, marked, hidden, range(start, start + len(marked)))
             recovered = recover(model, attacked) if model else torch.full_like(hidden, 128/255)
-            means[a].add(*quality(recovered, hidden, mask))
+            p, s = quality(recovered, hidden, mask)
+            means[a].add(psnr=p, ssim=s, **(own[0] if own else {}))
     return dict(pairs=len(rows), marked=means.pop('marked').result(), attacks={a: m.result() for a, m in means.items()})
 
 # %% ../nbs/08_evaluation.ipynb #c013
@@ -129,7 +140,8 @@ def validate(model:Method, photos:Photos, pairs:int=16)->dict[str, float]:
 def evaluate(model:Method,
              arrays:dict[str, str|Path], # name of a set -> prepared array
              c:EvaluateConfig=EvaluateConfig(), device:str|torch.device='cpu',
-             adversary:Callable|None=None # budget in dB -> attack, as `named_attacks` has them
+             adversary:Callable|None=None, # of the receiver: budget in dB -> attack, as `named_attacks` has them
+             evasion:Callable|None=None # of a detector: attack
             )->dict[str, dict]:
     "Table 1 for this model: every set, every attack, the curve over JPEG quality, the two baselines."
     torch.manual_seed(0)
@@ -139,8 +151,8 @@ def evaluate(model:Method,
         def measure(m, attacks, pairs, what=''):
             return evaluate_set(m, photos, attacks, pairs, c.batch, n, device, f'{name} {what}'.strip())
         r = sets[name] = measure(model, c.attacks, c.pairs)
-        if c.cw_pairs and adversary:
-            worst = measure(model, {f'cw{b:g}': adversary(b) for b in c.cw}, c.cw_pairs, 'C&W')
+        for attacks, pairs in _adversaries(c, adversary, evasion):
+            worst = measure(model, attacks, pairs, 'C&W')
             r['attacks'] |= {a: dict(**v, pairs=worst['pairs']) for a, v in worst['attacks'].items()}
         if c.curve: r['curve'] = measure(model, tuple(f'jpeg{q}' for q in c.curve), c.curve_pairs, 'JPEG')
         r['baselines'] = dict(grey=measure(None, ('none',), c.pairs, 'grey'),
@@ -148,9 +160,16 @@ def evaluate(model:Method,
         r['data'] = file_hash(array)
     return sets
 
+# %% ../nbs/08_evaluation.ipynb #a7252779
+def _adversaries(c, adversary, evasion)->Iterator[tuple[dict, int]]: # attacks, and how many pairs they attack
+    if c.cw_pairs and adversary: yield {f'cw{b:g}': adversary(b) for b in c.cw}, c.cw_pairs
+    if c.detector_pairs and evasion: yield dict(cw_detector=evasion), c.detector_pairs
+
 # %% ../nbs/08_evaluation.ipynb #46e0a716
-_COLUMNS = ('none', 'jpeg70', 'scale0.5', 'blur1', 'cw40', 'noise5') # NoAttack, JPEG, Scaling, Blur, C&W, AWGN
-def _row(*pairs, marked=None): return {**(dict(marked=marked) if marked else {}), **dict(zip(_COLUMNS, pairs))}
+_COLUMNS = (('none',), ('jpeg70',), ('scale0.5',), ('blur1',), ('cw40', 'cw_detector'), # NoAttack, JPEG, Scaling, Blur, C&W
+            ('noise5',)) # AWGN
+def _row(*pairs, marked=None):
+    return {**(dict(marked=marked) if marked else {}), **{a: p for names, p in zip(_COLUMNS, pairs) for a in names}}
 
 PAPER = { # PSNR, SSIM of HI3 by the number of secrets (tables 1, 3), of ADH-GAN (table 1), of the ablation (table 2)
     1: _row((29.76, .916), (26.69, .875), (28.47, .895), (28.32, .905), (26.73, .863), marked=(33.94, .9517)),
@@ -167,7 +186,8 @@ PAPER = { # PSNR, SSIM of HI3 by the number of secrets (tables 1, 3), of ADH-GAN
 def attack_title(name:str)->str:
     "'scale0.5+jpeg70' in words."
     if name == 'none': return 'no attack'
-    if name.startswith('cw'): return f'C&W, perturbation {name[2:]} dB'
+    if name == 'cw_detector': return 'C&W against a detector'
+    if name.startswith('cw'): return f'C&W against the receiver (white-box), perturbation {name[2:]} dB'
     return ', then '.join(DISTORTIONS[k].title.format(f'{v:g}') for k, v in parse_attack(name))
 
 # %% ../nbs/08_evaluation.ipynb #c014

@@ -216,7 +216,7 @@ def reveal_file(marked:Path, folder:Path, hider:'Hider', notes:list[str], # to w
 def attack_file(im:Image.Image, name:str, # such as 'scale0.5+jpeg70'
                 output:Path, seed:int, quality:int, notes:list[str])->bytes:
     "The bytes of the attacked picture in the format of `output`. Raises `ValueError` where there is no such attack."
-    from hi3_nb.attacks import parse_attack, real_attack
+    from hi3_nb.distortions import parse_attack, real_attack
     steps, kind = parse_attack(name), format_of(output)
     *before, (last, v) = steps
     if last.upper() == kind and not any(k == 'scale' for k, _ in before): # scaled pictures get their size back last
