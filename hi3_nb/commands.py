@@ -24,7 +24,7 @@ from .files import (attack_file, check_existing, check_outputs, evaluate_folder,
                           psnr_of, read_picture, reveal_file, size_of, ssim_of, write_files)
 
 if TYPE_CHECKING:
-    from hi3_nb.evaluation import EvaluateConfig
+    from hi3_nb.stages import Params
 
 # %% ../nbs/24_commands.ipynb #c022
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['energies', 'linear_detector', 'Detector', 'marked_photos', 'recompress', 'train_detector', 'scores', 'auc',
-           'DetectConfig', 'detect', 'detection_table']
+           'DetectConfig', 'detector_of', 'detect', 'detection_table']
 
 # %% ../nbs/19_detection.ipynb #75a051b8
 from dataclasses import dataclass
@@ -131,15 +131,18 @@ class DetectConfig:
 # %% ../nbs/19_detection.ipynb #c4594083
 def _features(x): return np.concatenate([energies(p / 255) for p in x.split(64)])
 
-def _train_both(model, train, c, device): # -> network, linear detector, how many photographs they learnt from
+def _examples(model, train, c): # -> clean and marked photographs, of all conditions
     rows, parts = evaluation_pairs(len(train), c.train_pairs, model.config.secrets, seed=1), []
     conditions = [(s, a) for s in c.strengths for a in c.attacks]
     for i, (s, a) in enumerate(conditions):
         x = marked_photos(model, train, rows[i::len(conditions)], s)
         parts.append([recompress(y, a) for y in x])
-    clean, marked = (torch.cat(p) for p in zip(*parts))
-    network = train_detector(clean, marked, c.epochs, device=device)
-    return network, linear_detector(_features(clean), _features(marked)), len(clean)
+    return [torch.cat(p) for p in zip(*parts)]
+
+def detector_of(model:Method, train:Photos, # the detector learns from these
+                c:DetectConfig=DetectConfig(), device:str|torch.device='cpu')->Detector:
+    "The network that `detect` trains, alone."
+    return train_detector(*_examples(model, train, c), c.epochs, device=device)
 
 # %% ../nbs/19_detection.ipynb #6d0288d8
 def detect(model:Method,
@@ -148,7 +151,9 @@ def detect(model:Method,
            c:DetectConfig=DetectConfig(), device:str|torch.device='cpu'
           )->dict: # results (condition -> network, linear -> auc, low, high), train_pairs, pairs
     "How well marked photographs are told from clean ones: AUC of both detectors at every strength and attack."
-    network, linear, learnt = _train_both(model, train, c, device)
+    clean, marked = _examples(model, train, c)
+    network = train_detector(clean, marked, c.epochs, device=device)
+    linear = linear_detector(_features(clean), _features(marked))
     rows, results = evaluation_pairs(len(test), c.pairs, model.config.secrets), {}
     for s in c.strengths:
         x = marked_photos(model, test, rows, s)
@@ -156,7 +161,7 @@ def detect(model:Method,
             y = [recompress(p, a) for p in x]
             found = [scores(network, p) for p in y], [linear.decision_function(_features(p)) for p in y]
             results[f'strength {s:g}, {a}'] = dict(network=auc(*found[0]), linear=auc(*found[1]))
-    return dict(results=results, train_pairs=learnt, pairs=len(rows))
+    return dict(results=results, train_pairs=len(clean), pairs=len(rows))
 
 def detection_table(r:dict # of `detect`
                    )->str:

@@ -9,7 +9,7 @@ __all__ = ['VALIDATION', 'PAPER', 'EvaluateConfig', 'check_attacks', 'recover', 
 
 # %% ../nbs/08_evaluation.ipynb #c003
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -79,6 +79,12 @@ def this_process()->tuple[int, int]:
     "Which process this is, and of how many."
     return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
+def named_attacks(names:tuple[str, ...])->dict[str, Callable]:
+    """Attacks by name as functions of (model, marked, secrets, seeds) -> attacked, mask.
+    A function may give a third thing: figures of its own by name, each (B,)."""
+    return {a: (lambda model, marked, secrets, seeds, a=a: attack_batch(marked, a, seeds)) for a in names}
+
+# %% ../nbs/08_evaluation.ipynb #58e45296
 class _Mean: # of figures over the pairs of all processes, summed in the order of the pairs
     def __init__(self): self.batches = []
 
@@ -98,11 +104,6 @@ class _Mean: # of figures over the pairs of all processes, summed in the order o
 def _rounded(values, digits): # the mean of those that are numbers; None where none is
     values = [v for v in values if not math.isnan(v)]
     return round(sum(values) / len(values), digits) if values else None
-
-def named_attacks(names:tuple[str, ...])->dict[str, Callable]:
-    """Attacks by name as functions of (model, marked, secrets, seeds) -> attacked, mask.
-    A function may give a third thing: figures of its own by name, each (B,)."""
-    return {a: (lambda model, marked, secrets, seeds, a=a: attack_batch(marked, a, seeds)) for a in names}
 
 # %% ../nbs/08_evaluation.ipynb #f4fc6bdc
 def evaluate_set(model:Method|None, # None stands for a constant grey image
@@ -161,13 +162,14 @@ def evaluate(model:Method,
     return sets
 
 # %% ../nbs/08_evaluation.ipynb #a7252779
-def _adversaries(c, adversary, evasion)->Iterator[tuple[dict, int]]: # attacks, and how many pairs they attack
-    if c.cw_pairs and adversary: yield {f'cw{b:g}': adversary(b) for b in c.cw}, c.cw_pairs
-    if c.detector_pairs and evasion: yield dict(cw_detector=evasion), c.detector_pairs
+def _adversaries(c, adversary, evasion)->list[tuple[dict, int]]: # attacks, and how many pairs they attack
+    receiver = {f'cw{b:g}': adversary(b) for b in c.cw} if adversary else {}
+    detector = dict(cw_detector=evasion) if evasion else {}
+    return [(attacks, n) for attacks, n in ((receiver, c.cw_pairs), (detector, c.detector_pairs)) if attacks and n]
 
 # %% ../nbs/08_evaluation.ipynb #46e0a716
-_COLUMNS = (('none',), ('jpeg70',), ('scale0.5',), ('blur1',), ('cw40', 'cw_detector'), # NoAttack, JPEG, Scaling, Blur, C&W
-            ('noise5',)) # AWGN
+_COLUMNS = (('none',), ('jpeg70',), ('scale0.5',), ('blur1',), ('cw40', 'cw_detector'),
+            ('noise5',)) # NoAttack, JPEG, Scaling, Blur, C&W, AWGN
 def _row(*pairs, marked=None):
     return {**(dict(marked=marked) if marked else {}), **{a: p for names, p in zip(_COLUMNS, pairs) for a in names}}
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VARIED', 'VariantsConfig', 'FiguresConfig', 'Params', 'vary', 'differences', 'load_params', 'train_from',
-           'train_stage', 'identity', 'evaluate_weights', 'detect_weights']
+           'train_stage', 'identity', 'evaluate_weights', 'detect_weights', 'supplement']
 
 # %% ../nbs/23_stages.ipynb #c003
 import shutil
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from .adversary import cw_attack
+from .adversary import cw_attack, evade_attack
 from .data import Photos, PrepareConfig
-from .detection import DetectConfig, detect
+from .detection import DetectConfig, detect, detector_of
 from .evaluation import EvaluateConfig, evaluate
 from .hi3 import save_model
 from .records import CHECKPOINT, ConfigError, build, file_hash, merge, provenance, read_yaml, whole, write_json
@@ -33,7 +33,8 @@ class VariantsConfig:
     attacks: tuple[str, ...] = ('none', 'jpeg70')
     curve: tuple[int, ...] = () # JPEG qualities of the curve
     sets: tuple[str, ...] = () # of those in evaluate.sets; none: the first
-    cw_pairs: int = 0           # pairs that the adversary attacks; 0: none
+    cw_pairs: int = 0           # pairs on which C&W attacks the receiver; 0: none
+    detector_pairs: int = 0     # pairs on which it attacks a detector; 0: none
 
 @dataclass
 class FiguresConfig:
@@ -110,7 +111,7 @@ class Params:
         "How one variant is measured: the section evaluate, with what the variant's section changes of it."
         s = getattr(self, self.section(name))
         return replace(self.evaluate, pairs=s.pairs, attacks=s.attacks, curve=s.curve, cw_pairs=s.cw_pairs,
-                       sets=s.sets or self.evaluate.sets[:1])
+                       detector_pairs=s.detector_pairs, sets=s.sets or self.evaluate.sets[:1])
 
 # %% ../nbs/23_stages.ipynb #727befc4
 def vary(train:dict, change:dict, replaced:tuple[str, ...]=())->dict:
@@ -178,10 +179,17 @@ def identity(weights:str|Path)->dict:
 
 def evaluate_weights(weights:str|Path, # name or file
                      arrays:dict[str, str|Path], # name of a set -> prepared array
-                     c:EvaluateConfig=EvaluateConfig(), device:str|torch.device='cpu')->dict:
-    "The record of an evaluation: figures of every set, parameters, weights, provenance."
-    sets = evaluate(load_model(weights, device), arrays, c, device, cw_attack)
-    return dict(sets=sets, config=asdict(c), weights=identity(weights), **provenance(device))
+                     c:EvaluateConfig=EvaluateConfig(), device:str|torch.device='cpu',
+                     train:Photos|None=None, detectors:DetectConfig=DetectConfig() # of the detector that C&W attacks
+                    )->dict:
+    """The record of an evaluation: figures of every set, parameters, weights, provenance.
+    Raises `ConfigError` where a detector is wanted and there are no photographs that it could learn from."""
+    model, evasion, used = load_model(weights, device), None, {}
+    if c.detector_pairs:
+        if train is None: raise ConfigError('evaluate.detector_pairs: a detector needs photographs to learn from')
+        evasion, used = evade_attack(detector_of(model, train, detectors, device)), dict(detector=asdict(detectors))
+    sets = evaluate(model, arrays, c, device, cw_attack, evasion)
+    return dict(sets=sets, config=asdict(c), **used, weights=identity(weights), **provenance(device))
 
 def detect_weights(weights:str|Path, # name or file
                    train:Photos, test:Photos, # the detectors learn from the first and are tried on the second
@@ -189,3 +197,19 @@ def detect_weights(weights:str|Path, # name or file
     "The record of a detection: results, parameters, weights, provenance."
     found = detect(load_model(weights, device), train, test, c, device)
     return dict(**found, config=asdict(c), weights=identity(weights), **provenance(device))
+
+# %% ../nbs/23_stages.ipynb #6cd48c5c
+def supplement(record:dict, later:dict, # of the same weights
+               source:str # where the later one lies
+              )->dict:
+    """A record with the attacks that only a later evaluation has, each with its number of pairs and its source.
+    Raises ValueError where the weights or the photographs are others."""
+    if record['weights']['hash'] != later['weights']['hash']: raise ValueError(f'{source}: of other weights')
+    sets = dict(record['sets'])
+    for name, found in later['sets'].items():
+        if name not in sets or found['data'] != sets[name]['data']:
+            raise ValueError(f'{source}: other photographs, {name}')
+        own = sets[name]['attacks']
+        new = {a: dict(pairs=found['pairs'], source=source) | v for a, v in found['attacks'].items() if a not in own}
+        sets[name] = {**sets[name], 'attacks': own | new}
+    return {**record, 'sets': sets}
