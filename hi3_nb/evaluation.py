@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALIDATION', 'PAPER', 'EvaluateConfig', 'check_attacks', 'recover', 'quality', 'this_process', 'named_attacks',
-           'evaluate_set', 'validate', 'evaluate', 'attack_title', 'figures_of', 'table', 'training_time',
-           'example_figure']
+           'evaluate_set', 'validate', 'attack_title', 'harshest', 'reach', 'evaluate', 'figures_of', 'table',
+           'training_time', 'example_figure']
 
 # %% ../nbs/08_evaluation.ipynb #c003
 import math
@@ -41,11 +41,12 @@ class EvaluateConfig:
     cw: tuple[float, ...] = (40.,) # budgets of the adversary: PSNR of its perturbation, dB
     cw_pairs: int = 0           # pairs it attacks, per set (slow: hundreds of passes a pair); 0: none
     detector_pairs: int = 0     # pairs that are changed until a detector calls them clean, per set; 0: none
+    reach_pairs: int = 0        # pairs for `reach`, per set; 0: none
 
     def __post_init__(self):
         check_attacks('evaluate.attacks', self.attacks)
         if self.pairs < 1: raise ConfigError(f'evaluate.pairs: {self.pairs}; at least one')
-        for k in ('cw_pairs', 'detector_pairs'):
+        for k in ('cw_pairs', 'detector_pairs', 'reach_pairs'):
             if getattr(self, k) < 0: raise ConfigError(f'evaluate.{k}: {getattr(self, k)}; cannot be negative')
         for b in self.cw: # less than one level can hardly be rounded to
             if not 10 <= b <= 50: raise ConfigError(f'evaluate.cw: {b:g}; a budget must lie between 10 and 50 dB')
@@ -137,36 +138,6 @@ def validate(model:Method, photos:Photos, pairs:int=16)->dict[str, float]:
     r = evaluate_set(model, photos, VALIDATION, pairs, device=next(model.parameters()).device)
     return dict(marked=r['marked']['psnr'], ssim=r['marked']['ssim'], **{a: v['psnr'] for a, v in r['attacks'].items()})
 
-# %% ../nbs/08_evaluation.ipynb #5047581a
-def evaluate(model:Method,
-             arrays:dict[str, str|Path], # name of a set -> prepared array
-             c:EvaluateConfig=EvaluateConfig(), device:str|torch.device='cpu',
-             adversary:Callable|None=None, # of the receiver: budget in dB -> attack, as `named_attacks` has them
-             evasion:Callable|None=None # of a detector: attack
-            )->dict[str, dict]:
-    "Table 1 for this model: every set, every attack, the curve over JPEG quality, the two baselines."
-    torch.manual_seed(0)
-    untrained, sets = type(model)(model.config).to(device).eval(), {}
-    for name, array in arrays.items():
-        photos, n = Photos(array), model.config.secrets
-        def measure(m, attacks, pairs, what=''):
-            return evaluate_set(m, photos, attacks, pairs, c.batch, n, device, f'{name} {what}'.strip())
-        r = sets[name] = measure(model, c.attacks, c.pairs)
-        for attacks, pairs in _adversaries(c, adversary, evasion):
-            worst = measure(model, attacks, pairs, 'C&W')
-            r['attacks'] |= {a: dict(**v, pairs=worst['pairs']) for a, v in worst['attacks'].items()}
-        if c.curve: r['curve'] = measure(model, tuple(f'jpeg{q}' for q in c.curve), c.curve_pairs, 'JPEG')
-        r['baselines'] = dict(grey=measure(None, ('none',), c.pairs, 'grey'),
-                              untrained=measure(untrained, ('none',), min(c.pairs, c.curve_pairs), 'untrained'))
-        r['data'] = file_hash(array)
-    return sets
-
-# %% ../nbs/08_evaluation.ipynb #a7252779
-def _adversaries(c, adversary, evasion)->list[tuple[dict, int]]: # attacks, and how many pairs they attack
-    receiver = {f'cw{b:g}': adversary(b) for b in c.cw} if adversary else {}
-    detector = dict(cw_detector=evasion) if evasion else {}
-    return [(attacks, n) for attacks, n in ((receiver, c.cw_pairs), (detector, c.detector_pairs)) if attacks and n]
-
 # %% ../nbs/08_evaluation.ipynb #46e0a716
 _COLUMNS = (('none',), ('jpeg70',), ('scale0.5',), ('blur1',), ('cw40', 'cw_detector'),
             ('noise5',)) # NoAttack, JPEG, Scaling, Blur, C&W, AWGN
@@ -191,6 +162,69 @@ def attack_title(name:str)->str:
     if name == 'cw_detector': return 'C&W against a detector'
     if name.startswith('cw'): return f'C&W against the receiver (white-box), perturbation {name[2:]} dB'
     return ', then '.join(DISTORTIONS[k].title.format(f'{v:g}') for k, v in parse_attack(name))
+
+# %% ../nbs/08_evaluation.ipynb #3d5539c4
+def harshest(value:Callable[[float], float], # what is recovered at a strength, dB; falls from mild to harsh
+             figure:float, # dB
+             mild:float, harsh:float, # strengths
+             digits:int=2, steps:int=8)->float|None:
+    "The harshest strength, rounded, at which `value` still is at `figure`, by bisection; None if not even at `mild`."
+    if value(mild) < figure: return None
+    if value(harsh) >= figure: return harsh
+    for _ in range(steps):
+        middle = round((mild + harsh) / 2, digits)
+        if middle in (mild, harsh): break
+        if value(middle) >= figure: mild = middle
+        else: harsh = middle
+    return mild
+
+# %% ../nbs/08_evaluation.ipynb #b33ba539
+_REACH = dict(jpeg=('jpeg70', 100, 5, 0), scale=('scale0.5', .98, .1, 2), blur=('blur1', .1, 4., 2))
+
+def reach(measure:Callable[[str], dict], # attack -> what `evaluate_set` returns
+          secrets:int)->dict[str, dict]: # kind -> figure in dB, strength or None, the mildest strength tried, pairs
+    "Up to which JPEG quality, scale and blur the secrets stand at the paper's figure for so many secrets."
+    found = {}
+    for kind, (column, mild, harsh, digits) in _REACH.items() if secrets in PAPER else ():
+        figure, pairs = PAPER[secrets][column][0], []
+        def value(v):
+            r = measure(f'{kind}{v:g}')
+            pairs.append(r['pairs'])
+            return r['attacks'][f'{kind}{v:g}']['psnr']
+        strength = harshest(value, figure, mild, harsh, digits)
+        found[kind] = dict(figure=figure, strength=strength, mildest=mild, pairs=pairs[0])
+    return found
+
+# %% ../nbs/08_evaluation.ipynb #5047581a
+def evaluate(model:Method,
+             arrays:dict[str, str|Path], # name of a set -> prepared array
+             c:EvaluateConfig=EvaluateConfig(), device:str|torch.device='cpu',
+             adversary:Callable|None=None, # of the receiver: budget in dB -> attack, as `named_attacks` has them
+             evasion:Callable|None=None # of a detector: attack
+            )->dict[str, dict]:
+    "Table 1 for this model: every set, every attack, the curve over JPEG quality, `reach`, the two baselines."
+    torch.manual_seed(0)
+    untrained, sets = type(model)(model.config).to(device).eval(), {}
+    for name, array in arrays.items():
+        photos, n = Photos(array), model.config.secrets
+        def measure(m, attacks, pairs, what=''):
+            return evaluate_set(m, photos, attacks, pairs, c.batch, n, device, f'{name} {what}'.strip())
+        r = sets[name] = measure(model, c.attacks, c.pairs)
+        for attacks, pairs in _adversaries(c, adversary, evasion):
+            worst = measure(model, attacks, pairs, 'C&W')
+            r['attacks'] |= {a: dict(**v, pairs=worst['pairs']) for a, v in worst['attacks'].items()}
+        if c.curve: r['curve'] = measure(model, tuple(f'jpeg{q}' for q in c.curve), c.curve_pairs, 'JPEG')
+        if c.reach_pairs: r['reach'] = reach(lambda a: measure(model, (a,), c.reach_pairs), n)
+        r['baselines'] = dict(grey=measure(None, ('none',), c.pairs, 'grey'),
+                              untrained=measure(untrained, ('none',), min(c.pairs, c.curve_pairs), 'untrained'))
+        r['data'] = file_hash(array)
+    return sets
+
+# %% ../nbs/08_evaluation.ipynb #a7252779
+def _adversaries(c, adversary, evasion)->list[tuple[dict, int]]: # attacks, and how many pairs they attack
+    receiver = {f'cw{b:g}': adversary(b) for b in c.cw} if adversary else {}
+    detector = dict(cw_detector=evasion) if evasion else {}
+    return [(attacks, n) for attacks, n in ((receiver, c.cw_pairs), (detector, c.detector_pairs)) if attacks and n]
 
 # %% ../nbs/08_evaluation.ipynb #c014
 def figures_of(results:dict, name:str)->dict[str, tuple]:

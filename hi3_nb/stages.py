@@ -35,6 +35,7 @@ class VariantsConfig:
     sets: tuple[str, ...] = () # of those in evaluate.sets; none: the first
     cw_pairs: int = 0           # pairs on which C&W attacks the receiver; 0: none
     detector_pairs: int = 0     # pairs on which it attacks a detector; 0: none
+    reach_pairs: int = 0        # pairs for `reach`; 0: none
 
 @dataclass
 class FiguresConfig:
@@ -111,7 +112,8 @@ class Params:
         "How one variant is measured: the section evaluate, with what the variant's section changes of it."
         s = getattr(self, self.section(name))
         return replace(self.evaluate, pairs=s.pairs, attacks=s.attacks, curve=s.curve, cw_pairs=s.cw_pairs,
-                       detector_pairs=s.detector_pairs, sets=s.sets or self.evaluate.sets[:1])
+                       detector_pairs=s.detector_pairs, reach_pairs=s.reach_pairs,
+                       sets=s.sets or self.evaluate.sets[:1])
 
 # %% ../nbs/23_stages.ipynb #727befc4
 def vary(train:dict, change:dict, replaced:tuple[str, ...]=())->dict:
@@ -202,7 +204,7 @@ def detect_weights(weights:str|Path, # name or file
 def supplement(record:dict, later:dict, # of the same weights
                source:str # where the later one lies
               )->dict:
-    """A record with the attacks that only a later evaluation has, each with its number of pairs and its source.
+    """A record with the attacks and the `reach` that only a later evaluation has, the attacks with pairs and source.
     Raises ValueError where the weights or the photographs are others."""
     if record['weights']['hash'] != later['weights']['hash']: raise ValueError(f'{source}: of other weights')
     sets = dict(record['sets'])
@@ -211,5 +213,6 @@ def supplement(record:dict, later:dict, # of the same weights
             raise ValueError(f'{source}: other photographs, {name}')
         own = sets[name]['attacks']
         new = {a: dict(pairs=found['pairs'], source=source) | v for a, v in found['attacks'].items() if a not in own}
-        sets[name] = {**sets[name], 'attacks': own | new}
+        also = dict(reach=found['reach']) if 'reach' in found else {}
+        sets[name] = {**also, **sets[name], 'attacks': own | new}
     return {**record, 'sets': sets}
