@@ -127,6 +127,10 @@ class DetectConfig:
         check_attacks('detect.attacks', self.attacks)
         for k in ('train_pairs', 'pairs', 'epochs'):
             if getattr(self, k) < 1: raise ConfigError(f'detect.{k}: {getattr(self, k)}; at least one')
+        conditions = len(self.strengths) * len(self.attacks)
+        if self.train_pairs < conditions:
+            raise ConfigError(f'detect.train_pairs: {self.train_pairs}; at least one for each strength and attack, '
+                              f'which are {conditions}')
 
 # %% ../nbs/19_detection.ipynb #c4594083
 def _features(x): return np.concatenate([energies(p / 255) for p in x.split(64)])
