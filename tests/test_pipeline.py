@@ -26,7 +26,9 @@ TINY = dict(
     prepare=dict(size=128, validation=.2, sets=dict(train=dict(source='bundled', path='requirements.txt', limit=20),
                                                     test=dict(source='examples', path='requirements.txt'))),
     train=TRAIN,
-    evaluate=dict(sets=['test'], pairs=4, attacks=['none', 'jpeg70', 'crop0.7'], curve=[50], curve_pairs=2),
+    evaluate=dict(sets=['test'], pairs=4, attacks=['none', 'jpeg70', 'crop0.7'], curve=[50], curve_pairs=2,
+                  detector_pairs=1),
+    detect=dict(train_pairs=6, pairs=2, epochs=1),
     ablate=dict(VARIANTS, variants=dict(full={}, no_progressive_recovery=dict(networks=dict(progressive=False)))),
     baselines=dict(VARIANTS, variants=dict(adh_gan=ADH_GAN)),
     figures=dict(pairs=[['astronaut', 'cat']], attacks=['none', 'jpeg70']))
