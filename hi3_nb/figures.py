@@ -24,7 +24,7 @@ from .evaluation import PAPER, attack_title, example_figure, figures_of, recover
 from .hi3 import HI3, Method
 from .images import example, psnr, quantise, show_images
 from .networks import NetworkConfig, PatchGAN, parameters
-from .tables import LOOKS, OURS, PUBLISHED, QIM, look
+from .tables import LOOKS, OURS, PUBLISHED, QIM, look, titled
 
 # %% ../nbs/30_figures.ipynb #c007
 SHADES = dict(marked='black', none='#004488', jpeg70='#BB5566', **{'scale0.5': '#DDAA33'})
@@ -61,10 +61,14 @@ def _by_quality(s): # a set of a record -> (quality, PSNR), in order
     found = s.get('curve', s)['attacks'].items()
     return sorted((int(k[4:]), v['psnr']) for k, v in found if re.fullmatch(r'jpeg\d+', k))
 
-def quality_figure(evaluations:dict[str, dict], # method -> record
+# %% ../nbs/30_figures.ipynb #94cef45a
+def quality_figure(evaluations:dict[str, dict|None], # method -> record; None: in training
                    sets:int=1)->Figure: # how many of the sets, each with a line style of its own
     "Recovered secrets against the quality of the JPEG that the marked picture went through."
     measured, (fig, ax) = {}, _axes(ylabel='recovered secret, PSNR in dB')
+    for method in (m for m, r in evaluations.items() if not r):
+        ax.plot([], [], marker='o', ms=4, color=look(method)[1], label=titled(method, None))
+    evaluations = {m: r for m, r in evaluations.items() if r}
     for method, r in evaluations.items():
         for (name, s), style in zip(list(r['sets'].items())[:sets], ('-', '--', '-.')):
             if not (points := _by_quality(s)): continue
@@ -95,6 +99,8 @@ def payload_figure(ours:dict[int, dict], qim:dict[int, dict], # number of secret
             label = f'{source}, {attack_title(a)}'
             if points:
                 ax.plot(*zip(*points), color=SHADES[a], marker=mark, ms=7, label=label, **style)
+    if missing := [str(n) for n in published if n not in ours]:
+        ax.plot([], [], color='grey', ls=':', label=f'{titled("hi3", None)}: N = {", ".join(missing)}')
     ax.set_xticks([24*n for n in range(1, 5)], [f'{24*n}\nN = {n}' for n in range(1, 5)])
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
