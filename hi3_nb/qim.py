@@ -51,20 +51,21 @@ def write(change:np.ndarray, # (N,), levels
     cb, cr = (c.repeat(2, 0).repeat(2, 1) for c in half)
     return np.stack([y + 1.402*cr, y - .344136*cb - .714136*cr, y + 1.772*cb], -1)
 
-# %% ../nbs/14_qim.ipynb #67f47f0f
+# %% ../nbs/14_qim.ipynb #08b90800
 FIXED = FREQUENCIES.index((0, 2))   # the coefficient with the fixed step
-FIXED_STEPS = 32., 22.              # levels: of pictures of fewer than 2,048 blocks, and of others
+FIXED_STEPS = 32., 22., 16.         # levels: of pictures up to 2,048 blocks, up to 4,096, and more; bold: twice that
 ALPHA = .9                          # distortion compensation
 RATIO = .5                          # chroma's steps over luma's
 KINDS = LUMA + 2*CHROMA
 
-# %% ../nbs/14_qim.ipynb #e6c55166
+# %% ../nbs/14_qim.ipynb #ff3c09c4
 class Frame:
     "The carriers of a picture of `shape` (H, W): dither, and roles as arrays of places. Sides are multiples of 16."
     def __init__(self, shape:tuple[int, int], key:bytes=b''):
         self.shape, (H, W) = shape, shape
         luma, chroma = H*W // 64, H*W // 256
-        self.fixed_step = FIXED_STEPS[luma >= 2048]
+        self.bold, step = False, FIXED_STEPS[(luma > 2048) + (luma > 4096)]
+        self.fixed_steps = step, 2*step         # the sender chooses, the receiver finds out
         y, cb, cr = np.split(np.arange(KINDS), [LUMA, LUMA + CHROMA])
         self.kind = np.concatenate([np.tile(y, luma), np.tile(cb, chroma), np.tile(cr, chroma)]) # of KINDS
         self.n, self.luma = len(self.kind), luma*LUMA
@@ -72,6 +73,7 @@ class Frame:
         row, column = np.divmod(np.arange(luma), W // 8)
         fixed, fourth = np.arange(luma)*LUMA + FIXED, (row + 2*column) % 4 == 0
         self.sync, self.header = fixed[fourth], fixed[~fourth]
+        self.header = self.header[shuffled(key, 'header', len(self.header))]
         rest = np.setdiff1d(np.arange(self.n), fixed)
         pilot = stream(key, 'pilots', len(rest)) < 2**32 // 40
         self.pilots, data = rest[pilot], rest[~pilot]
@@ -81,7 +83,7 @@ class Frame:
         "Each carrier's step: `base` times its block's factor; half of that for chroma."
         y, c = (factors(levels, size, self.shape).ravel() for size in (8, 16))
         found = np.concatenate([np.repeat(base * y, LUMA), np.tile(np.repeat(base * RATIO * c, CHROMA), 2)])
-        found[self.sync] = found[self.header] = self.fixed_step
+        found[self.sync] = found[self.header] = self.fixed_steps[self.bold]
         return found
 
     def modulate(self, c:np.ndarray, steps:np.ndarray, symbols:np.ndarray)->np.ndarray: # each (N,)

@@ -76,10 +76,13 @@ def pilots_after(y:np.ndarray, frame:Frame, kernel:np.ndarray)->np.ndarray: # lu
     a, b = (np.pad(np.convolve(DCT[f], kernel), spare) for f in (u, v))
     return (windows @ b) @ a
 
-# %% ../nbs/15_receiver.ipynb #e7722b52
-def find_kernel(y:np.ndarray, frame:Frame, worth:float=.03)->tuple[str, np.ndarray]: # luma (H, W)
-    "The kernel that makes the pilots most coherent, and their cosines; none, unless one is better by so much."
-    dither = frame.dither[frame.sync]
-    found = {n: cosines(pilots_after(y, frame, k)/frame.fixed_step - dither) for n, k in KERNELS.items()}
-    best = max(found, key=lambda n: found[n].mean() - worth*(n != 'none'))
-    return best, found[best]
+# %% ../nbs/15_receiver.ipynb #87df6b5c
+def find_kernel(y:np.ndarray, frame:Frame, worth:float=.03)->tuple[str, bool, np.ndarray]: # luma (H, W)
+    """The kernel that makes the pilots most coherent, whether their step is the longer one, and their cosines.
+    No kernel, unless one is better by so much."""
+    dither, found = frame.dither[frame.sync], {}
+    for name, kernel in KERNELS.items():
+        c = pilots_after(y, frame, kernel)
+        found |= {(name, bold): cosines(c/step - dither) for bold, step in zip((False, True), frame.fixed_steps)}
+    best = max(found, key=lambda n: found[n].mean() - worth*(n[0] != 'none'))
+    return *best, found[best]
