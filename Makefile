@@ -55,7 +55,7 @@ readme: env ## README.md from nbs/index.ipynb
 	$(BIN)/python scripts/readme.py
 
 notebooks: env ## run every notebook again and keep its pictures
-	cd nbs && jupyter nbconvert --to notebook --execute --inplace [0-9]*.ipynb demo.ipynb faq.ipynb index.ipynb
+	cd nbs && env -u MPLBACKEND jupyter nbconvert --to notebook --execute --inplace [0-9]*.ipynb demo.ipynb faq.ipynb index.ipynb
 	nbdev_clean
 	$(BIN)/python scripts/photographs.py nbs/*.ipynb
 
