@@ -6,10 +6,11 @@
 __all__ = ['PROMISES', 'Promise', 'Received', 'Revealed', 'reveal', 'add', 'embed', 'psnr', 'choose_modes', 'efficiency', 'room',
            'Sender', 'hide']
 
-# %% ../nbs/16_coded.ipynb #40fea6c1
+# %% ../nbs/16_coded.ipynb #e323628b
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -47,14 +48,18 @@ PROMISES = dict(
     sturdy=Promise(36., 64., small=(*Promise.small, 'webp75', 'noise10', 'scale0.5+scale0.5'),
                    large=(*Promise.large, 'webp75', 'noise10', 'scale0.5+scale0.5'), beyond=('jpeg30',)))
 
-# %% ../nbs/16_coded.ipynb #79d657d5
+# %% ../nbs/16_coded.ipynb #f96add72
 class Received:
     "The carriers of a received picture at an inner size (W, H)."
     def __init__(self, picture:Image.Image, size:tuple[int, int], frame:Frame|None=None):
         self.frame = copy(frame) if frame else Frame(size[::-1])
-        ycc = planes(np.asarray(to_inner(picture, size)))
-        self.kernel, self.frame.bold, self.pilots = find_kernel(ycc[0], self.frame)
-        self.c = read([filtered(p, KERNELS[self.kernel]) for p in ycc])
+        self.ycc = planes(np.asarray(to_inner(picture, size)))
+        self.kernel, self.frame.bold, self.pilots = find_kernel(self.ycc[0], self.frame)
+
+    @cached_property
+    def c(self)->np.ndarray:
+        "The coefficients (N,), as they were before blur and resizing."
+        return read([filtered(p, KERNELS[self.kernel]) for p in self.ycc])
 
     def header(self)->Header|None:
         "The header; None where it cannot be read."

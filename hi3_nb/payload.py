@@ -77,9 +77,10 @@ def highest(fits:Callable, # number -> bool, true up to some number
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low
 
-# %% ../nbs/15_payload.ipynb #9a3b248b
+# %% ../nbs/15_payload.ipynb #b67cf246
 def compress(pictures:Sequence[Image.Image], room:int, speed:int=6)->list[Secret]|None: # room: bytes of their data
     "All pictures at the best quality that fits, equal for all; None where not even the lowest fits."
+    if room <= 0: return None
     pixels = sum(im.width * im.height for im in pictures)
     share = max(0, min(31, int(32 * (room * PIXELS / pixels)**.5) - 1))
     while share >= 0:

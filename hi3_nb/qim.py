@@ -7,7 +7,9 @@ __all__ = ['DCT', 'FREQUENCIES', 'LUMA', 'CHROMA', 'FIXED', 'FIXED_STEPS', 'ALPH
            'planes', 'read', 'write', 'Frame', 'wrap', 'to_symbols', 'likelihoods', 'bit_llr', 'information',
            'step_class', 'to_sigma', 'estimate_noise']
 
-# %% ../nbs/14_qim.ipynb #75343898
+# %% ../nbs/14_qim.ipynb #33599d8e
+from functools import cached_property
+
 import numpy as np
 
 from .code import shuffled, stream, uniform
@@ -58,7 +60,7 @@ ALPHA = .9                          # distortion compensation
 RATIO = .5                          # chroma's steps over luma's
 KINDS = LUMA + 2*CHROMA
 
-# %% ../nbs/14_qim.ipynb #ff3c09c4
+# %% ../nbs/14_qim.ipynb #6d76d947
 class Frame:
     "The carriers of a picture of `shape` (H, W): dither, and roles as arrays of places. Sides are multiples of 16."
     def __init__(self, shape:tuple[int, int], key:bytes=b''):
@@ -74,10 +76,23 @@ class Frame:
         fixed, fourth = np.arange(luma)*LUMA + FIXED, (row + 2*column) % 4 == 0
         self.sync, self.header = fixed[fourth], fixed[~fourth]
         self.header = self.header[shuffled(key, 'header', len(self.header))]
-        rest = np.setdiff1d(np.arange(self.n), fixed)
-        pilot = stream(key, 'pilots', len(rest)) < 2**32 // 40
-        self.pilots, data = rest[pilot], rest[~pilot]
-        self.data = data[shuffled(key, 'data', len(data))]
+        self.fixed, self.key = fixed, key
+
+    @cached_property
+    def _rest(self): # pilots, data: a receiver that searches needs neither
+        rest = np.setdiff1d(np.arange(self.n), self.fixed)
+        pilot = stream(self.key, 'pilots', len(rest)) < 2**32 // 40
+        return rest[pilot], rest[~pilot][shuffled(self.key, 'data', int((~pilot).sum()))]
+
+    @property
+    def pilots(self)->np.ndarray:
+        "Places of the carriers whose symbol is 0."
+        return self._rest[0]
+
+    @property
+    def data(self)->np.ndarray:
+        "Places of the carriers of data, shuffled."
+        return self._rest[1]
 
     def steps(self, levels:np.ndarray, base:float)->np.ndarray: # a level for each tile; levels of 255 -> (N,)
         "Each carrier's step: `base` times its block's factor; half of that for chroma."

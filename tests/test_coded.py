@@ -1,0 +1,144 @@
+"The coded channel: what was sent comes back bit for bit, or not at all; pictures keep what was promised."
+import hashlib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hi3_nb.code import Code
+from hi3_nb.coded import PROMISES, Received, hide, reveal
+from hi3_nb.distortions import real_attack
+from hi3_nb.images import EXAMPLES, package_file, read_image
+from hi3_nb.masking import choose_levels, fit_levels
+from hi3_nb.qim import Frame, planes, read, write
+from hi3_nb.receiver import candidates, inner_size
+from hi3_nb.tiers import BASES, Header, Layout, decode, opened, sealed
+
+MUTATIONS = 5000
+GOLDEN = Path(__file__).parent/'golden'/'coded-v1.png' # `cat` hidden in `china`
+
+
+@cache
+def photo(name, size): return read_image(package_file(EXAMPLES[name])).resize(size, Image.Resampling.LANCZOS)
+
+
+@cache
+def sent(name='china', size=(256, 256)):
+    return hide(photo(name, size), [photo('cat', (160, 120))])[0]
+
+
+@pytest.mark.parametrize('seed', range(24))
+def test_any_message_of_any_length_comes_back_from_the_file(seed):
+    rng = np.random.default_rng(seed)
+    size = tuple(int(16*n) for n in rng.integers(8, 24, 2))
+    picture = np.asarray(photo(rng.choice(list(EXAMPLES)), size))
+    frame, c = Frame(size[::-1]), read(planes(picture))
+    levels, _ = fit_levels(choose_levels(planes(picture)[0]))
+    layout = Layout(frame, BASES[int(rng.integers(10, 20))], levels, rng.integers(1, 3, 23))
+    k = 8 * int(rng.integers(6, layout.picture.n // 20))
+    message, carriers = rng.bytes(k//8 - 4), np.zeros((frame.n, 2), np.uint8)
+    layout.picture.lay(Code(k, layout.picture.n).encode(sealed(message, k)), carriers)
+    marked = np.clip(np.round(picture + write(layout.change(c, carriers), frame.shape)), 0, 255)
+    phase, _ = layout.phases(read(planes(marked)))
+    assert opened(decode(layout.picture, k, phase, layout.pilots, frame, layout.cls)) == message
+
+
+def test_no_damaged_message_is_handed_on():
+    rng = np.random.default_rng(0)
+    for _ in range(MUTATIONS // 2):
+        k = 8 * int(rng.integers(5, 300))
+        bits = sealed(rng.bytes(k//8 - 4), k)
+        kind = rng.integers(3)
+        if kind == 0: bits[rng.integers(0, k, rng.integers(1, 9))] ^= 1
+        elif kind == 1: bits[rng.integers(k):] = rng.integers(2)
+        else: bits = bits[:8 * int(rng.integers(5, k//8 + 1))]
+        got = opened(bits)
+        assert got is None or len(bits) == k and (bits == sealed(got, k)).all()
+
+
+def test_no_damaged_header_is_believed():
+    rng, frame = np.random.default_rng(0), Frame((256, 256))
+    _, levels = fit_levels(rng.integers(-3, 3, (8, 8)))
+    header = Header(BASES[9], 1, 400, 9000, 0, rng.integers(0, 3, 23), levels)
+    good, believed = header.to_bits(), 0
+    assert len(good) == Header.code(frame).k
+    for _ in range(MUTATIONS // 2):
+        bits = good.copy()
+        bits[rng.integers(0, len(bits), rng.integers(1, 40))] ^= 1
+        if (bits != good).any(): believed += Header.from_bits(bits) is not None
+    assert believed <= 2 # one in 65,536 passes its check
+
+
+def mutated(picture, rng):
+    a = np.array(picture)
+    H, W, _ = a.shape
+    kind = rng.integers(7)
+    if kind == 0: a[:int(rng.integers(H))] = rng.integers(256)
+    elif kind == 1: a = a[int(rng.integers(1, 60)):, int(rng.integers(1, 60)):]
+    elif kind == 2: a = rng.integers(0, 256, a.shape)
+    elif kind == 3: a[...] = rng.integers(0, 256, 3)
+    elif kind == 4: a = a + rng.normal(0, rng.uniform(5, 60), a.shape)
+    elif kind == 5: a = np.rot90(a, int(rng.integers(1, 4)))
+    else: return real_attack(picture, f'jpeg{rng.integers(1, 40)}')[0]
+    return Image.fromarray(np.clip(a, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.slow
+def test_damaged_pictures_give_what_was_hidden_or_nothing():
+    rng, good = np.random.default_rng(0), reveal(sent()).pictures[0].tobytes()
+    for _ in range(16):
+        found = reveal(mutated(sent(), rng))
+        assert found.what in ('picture', 'thumbnail', 'damaged', 'nothing')
+        if found.what == 'picture': assert found.pictures[0].tobytes() == good
+        if found.what in ('damaged', 'nothing'): assert not found.pictures
+
+
+@pytest.mark.parametrize('name', EXAMPLES)
+def test_a_photograph_that_is_not_marked_hides_nothing(name):
+    for attack in 'none', 'jpeg50', 'noise10':
+        assert reveal(real_attack(photo(name, (320, 240)), attack)[0]).what == 'nothing'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('size', [(256, 256), (250, 187), (160, 400), (639, 352)])
+def test_a_small_cover_keeps_its_promise(size):
+    marked, again = sent('china', size), reveal(sent('china', size)).pictures[0]
+    assert marked.size == size and again.size == (160, 120)
+    for attack in PROMISES['standard'].small:
+        found = reveal(real_attack(marked, attack, 9)[0])
+        assert found.what == 'picture' and found.pictures[0].tobytes() == again.tobytes(), attack
+
+
+@pytest.mark.slow
+def test_a_large_cover_keeps_its_promise_at_whatever_size_it_arrives():
+    marked, promise = sent('coffee', (1200, 800)), PROMISES['standard']
+    again = reveal(marked).pictures[0]
+    for attack in promise.large:
+        received = real_attack(marked, attack, 9, back=False)[0]
+        found = reveal(received)
+        assert inner_size(marked.size) in set(candidates(received.size))
+        assert found.what == 'picture' and found.pictures[0].tobytes() == again.tobytes(), attack
+
+
+def test_several_secrets_keep_their_proportions():
+    sizes = [(120, 80), (64, 96)]
+    marked, report = hide(photo('china', (400, 304)), [photo('cat', s) for s in sizes],
+                          replace(PROMISES['light'], small=('jpeg85',)))
+    assert [p.size for p in reveal(marked).pictures] == sizes and report['bits']['fine'] > 0
+    assert reveal(marked).what == 'fine' and reveal(real_attack(marked, 'jpeg85')[0]).what == 'picture'
+
+
+@pytest.mark.parametrize('size', [(16, 16), (96, 64)])
+def test_a_cover_that_is_too_small_is_refused(size):
+    with pytest.raises(ValueError): hide(photo('china', size), [photo('cat', (64, 48))])
+
+
+def test_a_file_of_this_version_is_read_as_ever():
+    got = Received(read_image(GOLDEN), (256, 192))
+    header = got.header()
+    messages = [got.message(got.layout(header), n, getattr(header, n)) for n in ('thumbnail', 'picture', 'fine')]
+    found = [hashlib.sha256(m).hexdigest()[:16] if m else 'none' for m in messages]
+    assert found == GOLDEN.with_suffix('.txt').read_text().split()
