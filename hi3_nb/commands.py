@@ -34,7 +34,7 @@ _SAME = 'Use the same value to hide and to reveal.'
 Strength = Annotated[float, option(min=.1, max=10, help=f'Higher is more robust and more visible. {_SAME}')]
 Inner = Annotated[int | None, option(min=16, metavar='PIXELS', help=(
     f'Hide in a smaller version, with this many pixels on its longer side, to survive being shrunk. {_SAME}'))]
-Quality = Annotated[int, option(min=1, max=100, help='Of a .jpg or .webp output.')]
+Quality = Annotated[int, option(min=1, max=100, help='Quality of a .jpg or .webp output.')]
 Weights = Annotated[str, option(help='Name or file of weights.')]
 Force = Annotated[bool, option('--force', help='Replace existing files.')]
 Json = Annotated[bool, option('--json', help='Print a JSON object.')]
@@ -122,7 +122,7 @@ def attack_command(picture:Annotated[Path, argument(metavar='IN', help='Picture 
                    name:Annotated[str, argument(metavar='NAME', help=STEPS)],
                    output:Annotated[Path, option('--output', '-o', metavar='OUT', help=(
                        'Picture to write, of the same size; .png keeps every pixel.'))],
-                   seed:Annotated[int, option(min=0, help='For noise, crops and screenshots.')]=0,
+                   seed:Annotated[int, option(min=0, help='Seed of noise, crops and screenshots.')]=0,
                    quality:Quality=95, force:Force=False, as_json:Json=False):
     """Do to a picture what may happen to it on its way.
 

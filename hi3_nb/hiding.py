@@ -162,15 +162,18 @@ def hider(weights:str|Path='n1', device:str|None=None)->Hider:
 
 def hide(cover:Picture|list[Picture], secrets:Picture|list, # as in `Hider.hide`
          weights:str|Path|None=None, # name or file; None: those for this number of secrets
-         device:str|None=None, **options # of `Hider.hide`
+         device:str|None=None, # None: a GPU where there is one
+         **options # as in `Hider.hide`
         )->Image.Image|list[Image.Image]: # the marked picture, of the cover's size
     "Hide one to three pictures in a cover. Raises `ImageError`, `ValueError`."
     first = next(iter(secrets), None) if isinstance(cover, (list, tuple)) else secrets
     n = len(first) if isinstance(first, (list, tuple)) else 1
     return hider(weights or weights_for(n), device).hide(cover, secrets, **options)
 
-def reveal(marked:Picture|list[Picture], weights:str|Path='n1', # the weights that hid
-           device:str|None=None, **options # of `Hider.reveal`
+def reveal(marked:Picture|list[Picture], # as in `Hider.reveal`
+           weights:str|Path='n1', # name or file: the weights that hid
+           device:str|None=None, # None: a GPU where there is one
+           **options # as in `Hider.reveal`
           )->list: # the secrets, at the size at which they were hidden
     "Reveal the pictures hidden in a marked one. Raises `ImageError`, `ValueError`."
     return hider(weights, device).reveal(marked, **options)
