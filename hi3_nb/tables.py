@@ -30,7 +30,7 @@ def look(name:str)->tuple[str, str]:
     "Title and colour of a method, the same wherever it appears (colours of Okabe and Ito)."
     return LOOKS.get(name, (name.replace('_', ' '), 'grey'))
 
-def titled(name:str, measured)->str:
+def titled(name:str, measured:dict|None)->str: # measured: its record, or figures from it
     "The title of a method; while nothing of it is measured, it ends in what it waits for."
     return look(name)[0] + ('' if measured else ' (in training)')
 
