@@ -249,6 +249,9 @@ def shell(*words, **kw):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
 
+def attend_interrupts(): signal.signal(signal.SIGINT, signal.SIG_DFL) # which a shell's background jobs ignore
+
+
 @pytest.mark.slow
 def test_full_disk(folder, photographs):
     before = files(folder)
@@ -262,9 +265,8 @@ def test_full_disk(folder, photographs):
 @pytest.mark.slow
 def test_interrupted_in_a_shell(folder):
     attacks = ','.join(f'jpeg{q}' for q in range(20, 100)) # minutes of work: it must not end by itself
-    attend = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) # which a shell's background jobs ignore
     env = {**os.environ, 'TMPDIR': str(folder), 'OMP_NUM_THREADS': '1'}
-    p = shell('evaluate', '.', '--size', 1024, '--attacks', attacks, env=env, preexec_fn=attend)
+    p = shell('evaluate', '.', '--size', 1024, '--attacks', attacks, env=env, preexec_fn=attend_interrupts)
     while not list(folder.glob('hi3-*/*.npy')):
         assert p.poll() is None, p.communicate()
         time.sleep(.02)
@@ -290,7 +292,8 @@ def app(*_, **__):
 commands.app = app
 sys.exit(commands.main([]))
 """
-    p = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
+    p = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60,
+                       preexec_fn=attend_interrupts)
     assert p.returncode == 130 and not p.stderr, p.stderr
 
 
