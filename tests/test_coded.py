@@ -89,7 +89,7 @@ def mutated(picture, rng):
 @pytest.mark.slow
 def test_damaged_pictures_give_what_was_hidden_or_nothing():
     rng, good = np.random.default_rng(0), reveal(sent()).pictures[0].tobytes()
-    for _ in range(16):
+    for _ in range(8):
         found = reveal(mutated(sent(), rng))
         assert found.what in ('picture', 'thumbnail', 'damaged', 'nothing')
         if found.what == 'picture': assert found.pictures[0].tobytes() == good
