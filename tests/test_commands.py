@@ -288,7 +288,7 @@ def app(*_, **__):
     thing = Thing()
     watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
     del thing
-    time.sleep(10)
+    for _ in range(1000): time.sleep(.01)
 commands.app = app
 sys.exit(commands.main([]))
 """
