@@ -61,6 +61,11 @@ def test_nothing_is_missing(site):
         assert re.search(rf'<strong>{parameter}</strong>( \(.*?\))? – \w+', (site/'api'/f'{module}.html').read_text())
 
 
+def test_readme_lists_every_notebook():
+    links = set(re.findall(r'\]\(nbs/([\w/]+)\.ipynb', (ROOT/'README.md').read_text()))
+    assert {str(n) for n in NOTEBOOKS if len(n.parts) == 1} - links == {'index'}
+
+
 def test_results_are_the_records(site):
     text = (site/'records.html').read_text()
     for path in (ROOT/'hi3_nb'/'weights').glob('*.json'):
