@@ -54,7 +54,7 @@ def plain(text:str)->str: # outside of backticks, a docstring's characters mean 
 
 
 def describe(app, what, name, obj, options, lines):
-    lines[:] = [plain(line) for line in lines]
+    lines[:] = [plain(line) for line in lines if what != 'module'] # which scripts/docs.py puts above
     if what not in ('function', 'method', 'class'): return
     notes = comments(obj)
     result = notes.pop('return', None)

@@ -6,7 +6,8 @@
 __all__ = ['INVERSE_KERNELS']
 
 # %% ../nbs/12_equaliser.ipynb #ed3290bf
-INVERSE_KERNELS = { # half of the symmetric kernel, its middle first, that undoes an attack, along rows, then columns
+#: For each attack half of the symmetric kernel that undoes it, its middle first; along rows, then columns.
+INVERSE_KERNELS = {
     'blur0.5':  [1.284, -.139, -.018, .027, -.022, .015, -.007, .002, -.004, .005, -.002],
     'blur0.8':  [1.999, -.474, -.171, .284, -.231, .125, -.010, -.069, .087, -.056, .016],
     'blur1':    [2.303, -.276, -.885, .703, -.117, -.202, .171, -.045, .015, -.033, .018],
