@@ -58,17 +58,17 @@ class Decoded:
     beliefs: np.ndarray     # (n,) log p(1)/p(0) of all coded bits
     rounds: int             # of belief propagation
 
-# %% ../nbs/13_code.ipynb #50c5f51d
+# %% ../nbs/13_code.ipynb #ae944253
 class Code:
     "k information bits in n coded bits. Raises ValueError for a pair for which there is no code."
-    def __init__(self, k:int, n:int, key:bytes=b''):
+    def __init__(self, k:int, n:int):
         if not 0 < k < n: raise ValueError(f'{k} information bits in {n} coded bits: there must be more coded bits')
         self.k, self.n, self.core = k, n, min(n, max(k + 1, 5*k)) # the first core coded bits are sent again and again
         self.groups = self.core - k
         self.size, often = repetitions(k, self.groups)
         self.of = np.repeat(np.arange(k), often)            # copy -> its bit
         self.first = np.r_[0, np.cumsum(often)[:-1]]        # bit -> its first copy
-        self.place = shuffled(key, f'code {k} {n}', len(self.of)) # place -> copy; first places of all groups first
+        self.place = shuffled(b'', f'code {k} {n}', len(self.of)) # place -> copy; first places of all groups first
         self.back = np.argsort(self.place)                  # copy -> place
 
     def _sent(self, x): return np.resize(x, self.n)

@@ -167,7 +167,7 @@ def room(information:float, n:int, margin:float)->int: # bits that come through;
 # %% ../nbs/16_coded.ipynb #48aec588
 class _Unread(Exception): "A header that needs the longer step."
 
-# %% ../nbs/16_coded.ipynb #7b20c309
+# %% ../nbs/16_coded.ipynb #3bbe9472
 class Sender:
     "A cover on its way to a marked picture."
     def __init__(self, cover:Image.Image, secrets:Sequence[Image.Image], promise:Promise, speed:int=6):
@@ -185,9 +185,8 @@ class Sender:
         "Set steps and modes."
         self.base = min(BASES, key=lambda b: abs(np.log(b / base)))
         self.modes, self.layout = modes, Layout(self.frame, self.base, self.levels, modes)
-        single = (np.r_[modes, modes[LUMA:]][self.frame.kind] == 1) & self.layout.used
+        single = self.layout.modes == 1
         self.carriers[single, 1] = self.carriers[single, 0]
-        for known in self.frame.sync, self.frame.pilots: self.carriers[known] = 0
 
     def marked(self)->Image.Image:
         "The marked picture as it stands."
@@ -218,19 +217,20 @@ class Sender:
         found = self.base * 10**((psnr(marked, self.cover) - self.promise.marked) / 20)
         return min(found, self.promise.coarsest)
 
-    def send(self)->dict:
-        "Measure, compress, lay on; once more with less, until every promised attack is survived: what was done."
+    def send(self)->tuple[Image.Image, dict]: # the marked picture, and what was done
+        "Measure, compress, lay on; once more with less, until every promised attack is survived."
         marked, lay = self.marked(), self.layout
         through = dict(zip(self.attacks, self.through(lay.picture, marked, self.attacks).sum(1)))
         self.bits = dict(picture=room(min(through.values()), lay.picture.n, self.promise.margin), thumbnail=0, fine=0)
         self._thumbnail(marked)
         for _ in range(12):
             self._picture(marked)
-            if not (lost := self.lost(sorted(through, key=through.get))): break
+            done = self.marked()
+            if not (lost := self.lost(done, sorted(through, key=through.get))): break
             self.bits['picture'] = int(.97 * self.bits['picture']) // 8 * 8
         else: raise ValueError(f'{", ".join(lost)}: not survived in this cover')
-        return dict(base=self.base, modes=self.modes.tolist(), bits=self.bits,
-                    through={a: round(float(v)) for a, v in through.items()})
+        return done, dict(base=self.base, modes=self.modes.tolist(), bits=self.bits,
+                          through={a: round(float(v)) for a, v in through.items()})
 
     def _lay(self, name, k, secrets, onto):
         tier = getattr(self.layout, name)
@@ -265,9 +265,8 @@ class Sender:
         self.bits['fine'] = k
         self._lay('fine', k, more, self.fine)
 
-    def lost(self, attacks:Sequence[str])->list[str]:
+    def lost(self, marked:Image.Image, attacks:Sequence[str])->list[str]:
         "The first of these attacks that the marked picture does not survive, noise in each of three draws; or none."
-        marked = self.marked()
         for a in attacks:
             for seed in (2, 3, 4) if 'noise' in a else (2,):
                 got = self.received(marked, a, seed)
@@ -276,7 +275,7 @@ class Sender:
                 if header is None or got.message(self.layout, 'picture', header.picture) is None: return [a]
         return []
 
-# %% ../nbs/16_coded.ipynb #a8a17ace
+# %% ../nbs/16_coded.ipynb #e3dba898
 def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to four
          promise:Promise=PROMISES['standard'],
          speed:int=6 # of AVIF, 0 (slow, half a decibel better) to 10
@@ -285,9 +284,8 @@ def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to f
     Raises ValueError where the cover is too small or carries too little."""
     sender = Sender(cover, list(secrets), promise, speed)
     sender.prepare()
-    try: report = sender.send()
+    try: return sender.send()
     except _Unread:
         sender.frame.bold = True
         sender.prepare()
-        report = sender.send()
-    return sender.marked(), report
+        return sender.send()

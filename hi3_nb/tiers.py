@@ -108,23 +108,22 @@ class Tier:
         p[~self.pairs] = np.stack([1 - a, 0*a, a, 0*a], 1)[~self.pairs]
         return (p * np.cos(2*np.pi * (phase[self.places][:, None] - (np.arange(4) + .5)/4))).sum(1)
 
-# %% ../nbs/16_tiers.ipynb #9e6bd53c
+# %% ../nbs/16_tiers.ipynb #ff8d48bb
 class Layout:
     "The tiers of a picture, its steps and dither: all that follows from frame and header."
     def __init__(self, frame:Frame, base:float, levels:np.ndarray, # a level for each tile
                  modes:np.ndarray): # (LUMA + CHROMA,)
         self.frame, self.steps = frame, frame.steps(levels, base)
         self.cls = step_class(self.steps, frame, base)
-        of = np.r_[modes, modes[LUMA:]][frame.kind]
-        used = of > 0
+        self.modes = of = np.r_[modes, modes[LUMA:]][frame.kind] # (N,)
+        self.used = used = of > 0
         used[frame.sync] = used[frame.header] = True
-        self.used, n = used, len(frame.data) // THUMBNAIL
-        thumbnail, picture = np.split(frame.data, [n])
+        thumbnail, picture = np.split(frame.data, [len(frame.data) // THUMBNAIL])
         self.thumbnail, self.picture = Tier(thumbnail, of[thumbnail]), Tier(picture, of[picture])
         self.pilots = frame.pilots[used[frame.pilots]]
         self.fine = Tier(frame.data, np.full(len(frame.data), 2))
         self.fine_steps = np.where(frame.kind < LUMA, *FINE)
-        self.fine_dither = uniform(b'', 'fine', frame.n)
+        self.fine_dither = uniform(frame.key, 'fine', frame.n)
 
     def change(self, c:np.ndarray, carriers:np.ndarray, fine:np.ndarray|None=None)->np.ndarray: # (N,), (N, 2), (N, 2)
         "By how much to move each coefficient."
