@@ -25,7 +25,7 @@ class CodedConfig:
     secrets: int = 1
     promise: str = 'standard'                       # a name of PROMISES
     changes: dict = field(default_factory=dict)     # to the fields of the `Promise`
-    speed: int = 6                                  # of AVIF, 0 (slow) to 10
+    speed: int = 4                                  # of AVIF, 0 (slow) to 10
 
     def __post_init__(self):
         if self.promise not in PROMISES:

@@ -24,7 +24,7 @@ def recode(im:Image.Image, # 8-bit RGB
     if format == 'AVIF' and not features.check('avif'):
         raise ValueError('avif: this Pillow was built without AVIF; its wheels on PyPI have it since 11.3')
     f = io.BytesIO()
-    im.save(f, format, **options)
+    im.copy().save(f, format, **options) # `save` keeps its options in the picture, which other threads may be saving
     return Image.open(f).convert('RGB')
 
 # %% ../nbs/04_distortions.ipynb #7e995c15

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DCT', 'FREQUENCIES', 'LUMA', 'CHROMA', 'FIXED', 'FIXED_STEPS', 'ALPHA', 'RATIO', 'KINDS', 'GRAY', 'CLASSES', 'ALIKE',
            'planes', 'read', 'write', 'Frame', 'wrap', 'to_symbols', 'likelihoods', 'bit_llr', 'information',
-           'step_class', 'to_sigma', 'estimate_noise']
+           'promised', 'step_class', 'to_sigma', 'estimate_noise']
 
 # %% ../nbs/14_qim.ipynb #33599d8e
 from functools import cached_property
@@ -137,6 +137,11 @@ def bit_llr(p:np.ndarray)->np.ndarray: # (n, 4) -> (2n,)
 def information(llr:np.ndarray, bits:np.ndarray)->float: # of the same length
     "Mutual information in bits: what these ratios tell about the bits that were sent."
     return float(len(bits) - np.logaddexp(0, (1 - 2.*bits) * llr).sum() / np.log(2))
+
+def promised(llr:np.ndarray)->float:
+    "Mutual information in bits, as far as these ratios are to be believed: their `information` over all bits."
+    p = 1 / (1 + np.exp(-abs(llr)))
+    return float(((p*np.logaddexp(0, -abs(llr)) + (1 - p)*np.logaddexp(0, abs(llr))) / -np.log(2) + 1).sum())
 
 # %% ../nbs/14_qim.ipynb #8fbf3092
 CLASSES = 4 # of steps, from fine to coarse

@@ -17,7 +17,7 @@ from .qim import DCT, FIXED, FREQUENCIES, LUMA, Frame
 
 # %% ../nbs/15_receiver.ipynb #fd56762e
 INNER = *range(256, 961, 64), # longer sides
-SHRINK = .35 # of the picture's longer side, about
+SHRINK = .4  # of the picture's longer side, about
 WHOLE = 640 # a longer side from here on is marked at an inner size
 
 def at_inner(size:tuple[int, int], inner:int, # W, H; longer side
