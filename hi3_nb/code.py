@@ -107,6 +107,7 @@ def leave_one_out(x:np.ndarray)->np.ndarray: # (members, groups) log p(0)/p(1) -
     "What the others of its group tell each member: the tanh rule, by products from both ends."
     t = np.tanh(np.clip(x, -18, 18) / 2)
     before, after = np.ones_like(t), np.ones_like(t)
-    np.cumprod(t[:-1], 0, out=before[1:])
-    np.cumprod(t[:0:-1], 0, out=after[-2::-1])
+    for i in range(1, len(t)): # several times as fast as cumprod
+        np.multiply(before[i-1], t[i-1], out=before[i])
+        np.multiply(after[-i], t[-i], out=after[-i-1])
     return 2*np.arctanh(np.clip(before * after, -.999999, .999999))
