@@ -2,8 +2,10 @@
 __version__ = "0.1.0"
 
 
-def __getattr__(name): # PyTorch is loaded when it is needed, not before
-    if name in ('hide', 'reveal', 'Hider'):
-        from . import hiding
-        return getattr(hiding, name)
+_FACE = dict(hide='tool', reveal='tool', NothingHidden='tool', TooDamaged='tool', Hider='hiding')
+
+
+def __getattr__(name): # what a name needs is loaded with it, not before
+    from importlib import import_module
+    if name in _FACE: return getattr(import_module(f'.{_FACE[name]}', __name__), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

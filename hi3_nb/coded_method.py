@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from .coded import PROMISES, Promise, hide, reveal
+from .coded import PROMISES, Promise, hide
 from .evaluation import EvaluateConfig, evaluate
 from .hi3 import Method
 from .images import to_pil, to_tensor
 from .records import provenance
+from .revealing import reveal
 
 # %% ../nbs/16_coded_method.ipynb #7c58db74
 @dataclass
@@ -47,10 +48,12 @@ class Coded(Method):
     def embed(self, cover, secrets, strength=1.):
         "The change and the marked picture. `strength` has no part in it: a promise says how faint the mark is."
         self.check(secrets)
-        promise, speed = self.config.chosen(), self.config.speed
-        done = [to_tensor(hide(to_pil(c), [to_pil(i) for i in s], promise, speed)[0]) for c, s in zip(cover, secrets)]
-        marked = torch.cat(done).to(cover.device)
+        marked = torch.cat([self._marked(c, s) for c, s in zip(cover, secrets)]).to(cover.device)
         return marked - cover, marked
+
+    def _marked(self, cover, secrets): # a cover that cannot keep the promise stays as it is: its secrets count as lost
+        try: return to_tensor(hide(to_pil(cover), [to_pil(s) for s in secrets], self.config.chosen(), self.config.speed)[0])
+        except ValueError: return cover[None]
 
     def recover(self, attacked):
         "The secrets at the size of the picture."

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from hi3_nb.code import Code
-from hi3_nb.coded import PROMISES, Received, hide, reveal
+from hi3_nb.coded import PROMISES, hide
 from hi3_nb.distortions import real_attack
 from hi3_nb.images import EXAMPLES, package_file, read_image
 from hi3_nb.masking import choose_levels, fit_levels
 from hi3_nb.qim import Frame, planes, read, write
 from hi3_nb.receiver import candidates, inner_size
+from hi3_nb.revealing import Received, reveal
 from hi3_nb.tiers import BASES, Header, Layout, decode, opened, sealed
 
 MUTATIONS = 5000

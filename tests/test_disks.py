@@ -119,21 +119,24 @@ def test_hide_reveal_and_evaluate(disk, tmp_path, capfd, monkeypatch):
     hi3_fails = lambda folder, says, *words: fails_in_a_line(capfd, folder, says, main, *words)
     for name in ('china', 'cat'):
         with Image.open(package_file(EXAMPLES[name])) as im:
-            im.convert('RGB').resize((128, 128)).save(tmp_path/f'{name}.png')
+            im.convert('RGB').resize((160, 128)).save(tmp_path/f'{name}.png')
     photographs = tmp_path/'photographs'
     photographs.mkdir()
     for name in ('china', 'cat'): shutil.copy(tmp_path/f'{name}.png', photographs)
     hide = 'hide', tmp_path/'china.png', tmp_path/'cat.png', '-o', disk/'marked.png'
+    marked = tmp_path/'marked.png'
+    assert main([*map(str, hide[:-1]), str(marked), '--promise', 'light']) == 0
+    capfd.readouterr()
     (disk/'marked.png').write_bytes(b'what was there')
     fill(disk)
     hi3_fails(disk, 'marked.png: No space left', *hide, '--force')
-    hi3_fails(disk, 'No space left', 'reveal', tmp_path/'china.png', '-o', disk)
+    hi3_fails(disk, 'No space left', 'reveal', marked, '-o', disk)
     with monkeypatch.context() as m:
         m.setattr('tempfile.tempdir', str(disk))
         hi3_fails(disk, 'No space left', 'evaluate', photographs, '--size', 64)
     remount(disk, 'ro')
     hi3_fails(disk, 'marked.png: Read-only', *hide, '--force')
-    hi3_fails(disk, 'Read-only', 'reveal', tmp_path/'china.png', '-o', disk/'new')
+    hi3_fails(disk, 'Read-only', 'reveal', marked, '-o', disk/'new')
     with monkeypatch.context() as m:
         m.setattr('tempfile.tempdir', str(disk))
         hi3_fails(disk, 'Read-only', 'evaluate', photographs, '--size', 64)

@@ -15,7 +15,7 @@ EXPORT = re.compile(r'^#\| default_exp (\w+)')
 WRITTEN = {m[1]: n for n, cells in SOURCE.items() for c in cells if (m := EXPORT.search(c))} # module -> notebook
 MODULES = sorted(p.stem for p in (ROOT/'hi3_nb').glob('*.py') if p.stem[0] != '_')
 TREES = {m: ast.parse((ROOT/'hi3_nb'/f'{m}.py').read_text()) for m in MODULES}
-FACE = dict.fromkeys(('hide', 'reveal', 'Hider'), 'hiding') # names of hi3_nb itself
+FACE = dict(hide='tool', reveal='tool', Hider='hiding') # names of hi3_nb itself
 
 
 def none(found): # each of what was found on a line of its own
@@ -51,7 +51,7 @@ def imports(tree)->set[str]:
 
 @pytest.mark.parametrize('source', [
     'from hi3_nb.hiding import hide', 'from .hiding import hide', 'from . import hiding', 'from hi3_nb import hiding',
-    'from hi3_nb import hide', 'import hi3_nb.hiding', 'import hi3_nb.hiding as h', 'import torch, hi3_nb.hiding',
+    'from hi3_nb import Hider', 'import hi3_nb.hiding', 'import hi3_nb.hiding as h', 'import torch, hi3_nb.hiding',
     'def f():\n    from hi3_nb.hiding import hide',
     'def f():\n    import hi3_nb\n    return hi3_nb.hiding.hide',
     'import_module("hi3_nb.hiding")', 'importlib.import_module(".hiding", "hi3_nb")', '__import__("hi3_nb.hiding")',
