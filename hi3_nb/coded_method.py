@@ -52,7 +52,8 @@ class Coded(Method):
         return marked - cover, marked
 
     def _marked(self, cover, secrets): # a cover that cannot keep the promise stays as it is: its secrets count as lost
-        try: return to_tensor(hide(to_pil(cover), [to_pil(s) for s in secrets], self.config.chosen(), self.config.speed)[0])
+        hidden, promise = [to_pil(s) for s in secrets], self.config.chosen()
+        try: return to_tensor(hide(to_pil(cover), hidden, promise, self.config.speed)[0])
         except ValueError: return cover[None]
 
     def recover(self, attacked):

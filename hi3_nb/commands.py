@@ -71,6 +71,7 @@ def _only_with(weights, strength, inner, size=None): # what the coded channel fi
     if weights or (strength, inner, size) == (1, None, None): return
     raise ValueError('--strength, --inner and --size are for networks, with --weights; without, none is needed')
 
+# %% ../nbs/24_commands.ipynb #4cd25fc0
 @app.command('hide')
 def hide_command(cover:Annotated[Path, argument(metavar='COVER', help='Picture to hide in.')],
                  secrets:Annotated[list[Path], argument(help='Pictures to hide.', metavar='SECRET')],

@@ -71,6 +71,7 @@ class Secret:
         im = unavif(self.data, self.coded())
         return im if im.size == self.size else im.resize(self.size, Image.Resampling.BICUBIC)
 
+# %% ../nbs/15_payload.ipynb #1a89dcec
 def highest(fits:Callable, # number -> bool, true up to some number
             low:int=0, high:int=100)->int:
     "The highest number that fits; `low` is taken to fit."

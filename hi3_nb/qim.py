@@ -75,6 +75,7 @@ def fixed_dither(rows:int, columns:int, key:bytes=b'')->np.ndarray: # blocks -> 
     "The dither of each block's carrier of fixed step."
     return _pattern(key)[np.ix_(np.arange(rows) % PATTERN, np.arange(columns) % PATTERN)]
 
+# %% ../nbs/14_qim.ipynb #e8a1c2a8
 class Frame:
     "The carriers of a picture of `shape` (H, W): dither, and roles as arrays of places. Sides are multiples of 16."
     def __init__(self, shape:tuple[int, int], key:bytes=b''):
@@ -148,6 +149,7 @@ def bit_llr(p:np.ndarray)->np.ndarray: # (n, 4) -> (2n,)
     first, second = (p[:, 2] + p[:, 3]) / (p[:, 0] + p[:, 1]), (p[:, 1] + p[:, 2]) / (p[:, 0] + p[:, 3])
     return np.log(np.stack([first, second], 1)).ravel()
 
+# %% ../nbs/14_qim.ipynb #0a8b1925
 def information(llr:np.ndarray, bits:np.ndarray)->float: # of the same length
     "Mutual information in bits: what these ratios tell about the bits that were sent."
     return float(len(bits) - np.logaddexp(0, (1 - 2.*bits) * llr).sum() / np.log(2))

@@ -81,12 +81,14 @@ def _upright(picture): # at the likeliest size, whatever blurred it; at the othe
         if score((got := Received(picture, size)).pilots) > FOUND: return got
     return None
 
+# %% ../nbs/16_revealing.ipynb #a2a6db12
 def _turned(grey): # the size at which it was marked, and the turn; or nothing
     for size in candidates(grey.size):
         whole = max(grey.size) < WHOLE and size == inner_size(grey.size)
         small = grey if whole else grey.resize(size, Image.Resampling.LANCZOS)
-        for turn in TURNS[1:]:
-            if glance(im := turned(small, turn)) > FOUND: yield (inner_size(im.size) if whole else im.size), turn
+        for im, turn in ((turned(small, t), t) for t in TURNS[1:]):
+            if glance(im) <= FOUND: continue
+            yield (inner_size(im.size) if whole else im.size), turn
 
 def _resized(picture): # a small picture that has another size now: it had from half to twice as many pixels a side
     grey, long = picture.convert('L'), max(picture.size)

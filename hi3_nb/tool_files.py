@@ -32,17 +32,20 @@ def hide_into(output:Path, cover:Path, secrets:list[Path], promise:str, notes:li
     in_file = psnr_of(picture, Image.open(io.BytesIO(data)).convert('RGB'))
     return dict(width=marked.width, height=marked.height, psnr=round(in_file, 2), **survives)
 
-# %% ../nbs/22_tool_files.ipynb #22fe4faa
+# %% ../nbs/22_tool_files.ipynb #144bd82e
 def outputs_of(output:Path, count:int, name:str='secret')->list[Path]:
     "The files for so many pictures: in a folder, or the file itself. Raises `ValueError` for several in one file."
     if output.suffix.lower() not in FORMATS: return [output/f'{name}{i + 1}.png' for i in range(count)]
     if count == 1: return [output]
     raise ValueError(f'{output}: there are {count} pictures; name a folder')
 
-def check_output(output:Path, marked:Path, force:bool):
+# %% ../nbs/22_tool_files.ipynb #60482d3d
+def check_output(output:Path, marked:Path, force:bool)->None:
     "Raise before the work begins if a file or a folder cannot take what is revealed."
     if output.suffix.lower() in FORMATS: return check_outputs([output], [marked], force)
     if output.exists() and not output.is_dir(): raise ValueError(f'{output}: is not a folder')
+    above = next(p for p in output.parents if p.exists())
+    if not above.is_dir(): raise NotADirectoryError(f'{output}: Not a directory')
     check_outputs([*earlier(output), output/'secret1.png'], [marked], force, new_folder=True)
 
 def earlier(folder:Path)->list[Path]:
