@@ -18,6 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
+import hi3_nb
 from hi3_nb import commands
 from hi3_nb.commands import main
 from hi3_nb.files import psnr_of
@@ -403,6 +404,8 @@ def test_transparent_covers(name, keeps, works):
     assert marked['psnr'] == round(psnr_of(read_image('seal.png'), read_image(name)), 2) > 25
     found = works('reveal', name, '-o', 'found')['secrets'] # also what lies where nothing can be seen
     assert works('compare', 'secret.png', *found)['psnr'] > 18
+    again, = hi3_nb.reveal(name) # in Python too
+    assert again.tobytes() == read_image(found[0]).tobytes() and not again.info
 
 
 def test_short_jpegs(works, fails):

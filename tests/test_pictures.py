@@ -1,7 +1,9 @@
 "Pictures of every kind are read as a viewer shows them: profiles, modes, depths, orientations, damage; and kept so."
 import io
 import random
+import struct
 import sys
+import zlib
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -125,8 +127,7 @@ def test_every_mode_is_turned_upright(mode, turn, photo):
     else: im = as_stored.convert(mode)
     exif = Image.Exif()
     exif[0x0112] = turn
-    told, kind = [], 'TIFF' if mode in ('I;16', 'F', 'CMYK') else 'PNG'
-    im, told = read(encoded(im, kind, exif=exif))
+    im, told = read(encoded(im, 'TIFF' if mode in ('I;16', 'F', 'CMYK') else 'PNG', exif=exif))
     plain = photo.convert('L' if mode in ('I;16', 'F', 'L') else 'CMYK' if mode == 'CMYK' else 'RGB').convert('RGB')
     assert im.size == photo.size and (mode == 'P' or apart(im, plain) == 0)
     assert any('upright' in t for t in told) == (turn > 1)
@@ -155,6 +156,20 @@ def test_depths(depth, kind):
     if kind: im, told = read(encoded(im, kind))
     else: im, told = as_rgb(im), []
     assert abs(levels(im)[..., 1] - SHOWN.get(depth, RAMP)).max() <= (1 if 'dark' in depth else 0) and not told
+
+
+def chunk(name, data): return struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize('alpha', [False, True])
+def test_colours_of_16_bits(alpha, photo): # which Pillow does not write
+    im = photo.convert('RGBA' if alpha else 'RGB')
+    if alpha: im.putalpha(Image.linear_gradient('L').resize(im.size))
+    rows = (np.asarray(im).astype('>u2') * 257).astype('>u2').reshape(im.height, -1).view(np.uint8)
+    pixels = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+    head = struct.pack('>IIBBBBB', *im.size, 16, 6 if alpha else 2, 0, 0, 0)
+    data = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(b'IDAT', pixels) + chunk(b'IEND', b'')
+    assert read(data)[0].tobytes() == as_rgb(im).tobytes()
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
