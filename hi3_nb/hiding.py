@@ -8,34 +8,67 @@ __all__ = ['Picture', 'as_picture', 'tiled', 'inner_size', 'enlarge_change', 'Hi
 
 # %% ../nbs/21_hiding.ipynb #c003
 import functools
+import io
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .images import ImageError, as_rgb, read_image, to_pil, to_tensor, to_uint8
+from .images import to_pil, to_tensor, to_uint8
+from .pictures import ImageError, as_rgb, read_image
 from .weights import known_weights, load_model
 
 # %% ../nbs/21_hiding.ipynb #c006
-Picture = str | Path | Image.Image | np.ndarray | torch.Tensor
+Picture = str | Path | bytes | IO[bytes] | Image.Image | np.ndarray | torch.Tensor
+_TRY = {'bool': 'x.astype(np.uint8) * 255', 'uint16': 'x / 65535, if that is white'}
 
-def as_picture(x:Picture)->Image.Image:
-    """A path, a Pillow image, an array (H, W[, 1, 3 or 4]) of bytes or a tensor ([1,] 3, H, W) in [0, 1]
-    as an upright 8-bit RGB picture. Raises `ImageError`."""
-    if isinstance(x, (str, Path)): return read_image(x)
-    if isinstance(x, Image.Image): return as_rgb(x)
-    if isinstance(x, torch.Tensor):
-        if x.shape[-3:-2] != (3,) or x.numel() != x.shape[-3:].numel():
-            raise ImageError(f'a tensor of shape {tuple(x.shape)} is not one picture; it must be (3, H, W)')
-        return to_pil(x)
-    a = np.asarray(x)
-    if a.dtype != np.uint8: raise ImageError(f'an array of {a.dtype} is not a picture; it must hold bytes')
-    try: return as_rgb(Image.fromarray(a.squeeze(-1) if a.ndim == 3 and a.shape[-1] == 1 else a))
-    except (TypeError, ValueError):
-        raise ImageError(f'an array of shape {a.shape} is not a picture; it must be (H, W, 3)') from None
+def _check_range(low, high, what): # of floats
+    if not math.isfinite(high - low): raise ImageError(f'{what} holds values that are not numbers, or infinite')
+    if low < -1e-3 or high > 1 + 1e-3:
+        hint = '' if low < 0 or high < 2 else '; try x / 255, if that is white'
+        raise ImageError(f'{what} from {low:g} to {high:g} is not a picture; it must lie in [0, 1]{hint}')
+
+def _from_array(a):
+    a = a.squeeze(-1) if a.ndim == 3 and a.shape[-1] == 1 else a
+    if not (a.ndim == 2 or a.ndim == 3 and a.shape[-1] in (3, 4)) or not a.size:
+        raise ImageError(f'an array of shape {a.shape} is not a picture; it must be (H, W, 3)')
+    if a.dtype.kind == 'f':
+        _check_range(a.min(), a.max(), f'an array of {a.dtype}')
+        a = (a.clip(0, 1) * 255).round().astype(np.uint8)
+    if a.dtype != np.uint8:
+        hint = _TRY.get(a.dtype.name, 'x.astype(np.uint8), if it holds levels from 0 to 255')
+        raise ImageError(f'an array of {a.dtype} is not a picture; it must hold bytes, or floats in [0, 1]; try {hint}')
+    return Image.fromarray(a)
+
+# %% ../nbs/21_hiding.ipynb #5e7d20c1
+def _from_tensor(x):
+    if x.shape[-3:-2] != (3,) or x.numel() != x.shape[-3:].numel() or not x.numel():
+        raise ImageError(f'a tensor of shape {tuple(x.shape)} is not one picture; it must be (3, H, W)')
+    if not x.is_floating_point():
+        hint = 'x / 255' if x.dtype == torch.uint8 else 'x.float(), divided by what is white'
+        raise ImageError(f'a tensor of {x.dtype} is not a picture; it must hold floats in [0, 1]; try {hint}')
+    low, high = (v.item() for v in x.detach().aminmax())
+    _check_range(low, high, 'a tensor')
+    return to_pil(x)
+
+def as_picture(x:Picture, # a path, an open file, the bytes of a file, a Pillow image, an array, a tensor
+               stored:bool=False # fully transparent pixels have the colours that are stored under them, not white
+              )->Image.Image: # upright, 8 bits, RGB: sRGB, without a tag
+    """A picture as a viewer shows it. Arrays (H, W[, 1, 3 or 4]) hold bytes or floats in [0, 1], tensors ([1,] 3, H, W)
+    floats in [0, 1]. Raises `ImageError` for others, and where a file cannot be read."""
+    if isinstance(x, (bytes, bytearray, memoryview)): x = io.BytesIO(x)
+    if isinstance(x, (str, Path)) or hasattr(x, 'read'): return read_image(x, [], stored)
+    if isinstance(x, torch.Tensor): return _from_tensor(x)
+    if not isinstance(x, Image.Image):
+        a = np.asarray(x)
+        if a.dtype == object: raise ImageError(f'{type(x).__name__} is not a picture, nor a path')
+        x = _from_array(a)
+    return as_rgb(x, stored=stored)
 
 # %% ../nbs/21_hiding.ipynb #c009
 def tiled(run:Callable, # list of tensors (1, 3, h, w) -> list of tensors (1, 3, h, w)
@@ -95,7 +128,7 @@ class Hider:
              strength:float=1., # of the residual: higher is more robust and more visible
              inner:int|None=None, # pixels of the longer side at which to hide; None: the cover's own
              progress:Callable|None=None # called with the share that is done
-            )->Image.Image|list[Image.Image]: # the marked picture, of the cover's size
+            )->Image.Image|list[Image.Image]: # the marked picture, of the cover's size: RGB, sRGB without a tag
         """Hide pictures in a cover. A list of covers takes a list with the secrets of each.
         Raises `ImageError`, `ValueError`."""
         if isinstance(cover, (list, tuple)):
@@ -127,7 +160,7 @@ class Hider:
         if isinstance(marked, (list, tuple)):
             return [self.reveal(m, size, strength, inner, progress) for m in marked]
         check_strength(strength)
-        marked = as_picture(marked)
+        marked = as_picture(marked, stored=True)
         size = inner_size(size or marked.size, inner)
         check_size(size)
         if size != marked.size: marked = marked.resize(size, Image.Resampling.BICUBIC)

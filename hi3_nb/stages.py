@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VARIED', 'VariantsConfig', 'FiguresConfig', 'Params', 'vary', 'differences', 'load_params', 'train_from',
-           'train_stage', 'identity', 'evaluate_weights', 'detect_weights', 'supplement']
+           'train_stage', 'identity', 'evaluate_weights', 'detect_weights', 'measure', 'supplement']
 
 # %% ../nbs/23_stages.ipynb #c003
 import shutil
@@ -199,6 +199,17 @@ def detect_weights(weights:str|Path, # name or file
     "The record of a detection: results, parameters, weights, provenance."
     found = detect(load_model(weights, device), train, test, c, device)
     return dict(**found, config=asdict(c), weights=identity(weights), **provenance(device))
+
+# %% ../nbs/23_stages.ipynb #0daeac57
+def measure(p:Params, weights:str|Path, data:Path)->dict: # name or file; folder of prepared sets
+    "The record of weights on the sets of section evaluate. All are there, or `ImageError` is raised at once."
+    from accelerate import Accelerator
+    arrays = {s: data/f'{s}.npy' for s in p.evaluate.sets}
+    for array in arrays.values():
+        Photos(array)
+    train = Photos(data/'train.npy', 'train', p.prepare.validation) if p.evaluate.detector_pairs else None
+    device = Accelerator().device.type # each process has a device of its own
+    return evaluate_weights(weights, arrays, p.evaluate, device, train, p.detect)
 
 # %% ../nbs/23_stages.ipynb #6cd48c5c
 def supplement(record:dict, later:dict, # of the same weights

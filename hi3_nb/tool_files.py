@@ -5,32 +5,29 @@
 # %% auto #0
 __all__ = ['hide_into', 'outputs_of', 'check_output', 'earlier', 'write_pictures', 'reveal_into']
 
-# %% ../nbs/22_tool_files.ipynb #89c1476f
-import io
+# %% ../nbs/22_tool_files.ipynb #35ede977
 from pathlib import Path
 
 from PIL import Image
 
-from .files import (FORMATS, LOSSY, check_outputs, encode, format_of, made_folder, psnr_of, read_picture,
-                          write_files)
+from .files import (FORMATS, check_fits, check_folder, check_outputs, encode, made_folder, marked_file, psnr_of,
+                          read_picture, write_files)
 
-# %% ../nbs/22_tool_files.ipynb #17f5b1b2
+# %% ../nbs/22_tool_files.ipynb #da494643
 def hide_into(output:Path, cover:Path, secrets:list[Path], promise:str, notes:list[str], # to which notes are added
               quality:int=95)->dict: # width, height, PSNR in dB
     "Hide the pictures of files in the picture of a file, and write the marked one. Raises `ImageError`, `ValueError`."
     from hi3_nb import coded, revealing, tool
     chosen, picture = tool.promised(promise), read_picture(cover, notes)
+    check_fits(output, picture.size)
     hidden = [read_picture(s, notes) for s in secrets]
     if revealing.is_marked(picture):
         notes.append(f'{cover}: something is hidden in it already; that will be lost')
     marked, done = coded.hide(picture, hidden, chosen)
-    data = encode(marked, output, quality)
-    if format_of(output) in LOSSY:
-        notes.append(f'{output}: saved with quality {quality}; .png keeps every pixel')
+    data, shown = marked_file(marked, cover, output, quality, notes)
     write_files({output: data})
     survives = dict(survives=list(chosen.attacks(picture.size)), bytes=done['bits']['picture'] // 8)
-    in_file = psnr_of(picture, Image.open(io.BytesIO(data)).convert('RGB'))
-    return dict(width=marked.width, height=marked.height, psnr=round(in_file, 2), **survives)
+    return dict(width=shown.width, height=shown.height, psnr=round(psnr_of(picture, shown), 2), **survives)
 
 # %% ../nbs/22_tool_files.ipynb #144bd82e
 def outputs_of(output:Path, count:int, name:str='secret')->list[Path]:
@@ -39,13 +36,14 @@ def outputs_of(output:Path, count:int, name:str='secret')->list[Path]:
     if count == 1: return [output]
     raise ValueError(f'{output}: there are {count} pictures; name a folder')
 
-# %% ../nbs/22_tool_files.ipynb #60482d3d
+# %% ../nbs/22_tool_files.ipynb #b305e56b
 def check_output(output:Path, marked:Path, force:bool)->None:
     "Raise before the work begins if a file or a folder cannot take what is revealed."
     if output.suffix.lower() in FORMATS: return check_outputs([output], [marked], force)
     if output.exists() and not output.is_dir(): raise ValueError(f'{output}: is not a folder')
     above = next(p for p in output.parents if p.exists())
     if not above.is_dir(): raise NotADirectoryError(f'{output}: Not a directory')
+    check_folder(output)
     check_outputs([*earlier(output), output/'secret1.png'], [marked], force, new_folder=True)
 
 def earlier(folder:Path)->list[Path]:
@@ -63,14 +61,14 @@ def write_pictures(pictures:list[Image.Image], output:Path, name:str='secret')->
             path.unlink()
     return list(files)
 
-# %% ../nbs/22_tool_files.ipynb #39105696
+# %% ../nbs/22_tool_files.ipynb #acd997b0
 def reveal_into(output:Path, marked:Path, notes:list[str], # to which notes are added
                 force:bool=False)->tuple[dict, int]: # what was found; exit code
     """Reveal the picture of a file. Exit codes: 0, it is there; 3, hidden but too damaged (small pictures are written
     where they came through); 4, nothing is hidden. Raises `ImageError`, `OSError`."""
-    from hi3_nb import tool
+    from hi3_nb import revealing, tool
     check_output(output, marked, force)
-    try: found = tool.reveal(read_picture(marked, notes))
+    try: found = tool.judged(revealing.reveal(read_picture(marked, notes, stored=True)))
     except tool.NothingHidden as e: return dict(what='nothing', secrets=[], says=str(e)), 4
     except tool.TooDamaged as e:
         written = write_pictures(e.thumbnails, output, 'thumbnail') if e.thumbnails else []

@@ -13,14 +13,17 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import profiles
 import pytest
 import yaml
 from PIL import Image
 
+import hi3_nb
 from hi3_nb import commands
 from hi3_nb.commands import main
 from hi3_nb.files import psnr_of
 from hi3_nb.images import EXAMPLES, package_file, read_image
+from hi3_nb.pictures import srgb_profile
 from hi3_nb.records import file_hash
 from hi3_nb.weights import about_weights
 
@@ -327,9 +330,11 @@ KINDS = {
     'grey': ('in.png', lambda im, name: im.convert('L').save(name), ''),
     'black and white': ('in.png', lambda im, name: im.convert('1').save(name), ''),
     'palette': ('in.png', lambda im, name: im.quantize(64).save(name), ''),
-    'palette with a hole': ('in.png', palette_with_hole, ''),
+    'palette with a hole': ('in.png', palette_with_hole, 'transparent; laid on white'),
     'alpha': ('in.png', lambda im, name: im.convert('RGBA').save(name), ''), '16 bits': ('in.png', sixteen_bits, ''),
-    'CMYK': ('in.jpg', lambda im, name: im.convert('CMYK').save(name), ''),
+    'CMYK': ('in.jpg', lambda im, name: im.convert('CMYK').save(name), 'CMYK without a colour profile'),
+    'Adobe RGB': ('in.png', lambda im, name: im.save(name, icc_profile=profiles.rgb('Adobe RGB')), 'Adobe RGB'),
+    'broken profile': ('in.png', lambda im, name: im.save(name, icc_profile=b'none'), 'its colour profile is ignored'),
     'rotated': ('in.jpg', rotated, 'turned upright'),
     'animated GIF': ('in.gif', animated, 'has several frames'),
     'animated PNG': ('in.png', animated, 'has several frames'),
@@ -345,8 +350,8 @@ def test_kinds_of_pictures(kind, works, folder, photographs):
                   ['hide', 'cover.png', name, '-o', 'as-secret.png', '--promise', 'light'],
                   ['attack', name, 'jpeg70', '-o', 'attacked.png']):
         if words[1] == name and kind == 'black and white': continue # no pixel of it can move both ways
-        notes = works(*words)['notes']
-        assert any(note in n for n in notes) if note else not any('frames' in n or 'upright' in n for n in notes)
+        told = [n for n in works(*words)['notes'] if n.startswith(f'{name}: ') and 'hidden at' not in n]
+        assert len(told) == bool(note) and all(note in n for n in told)
     if kind != 'black and white': assert Image.open('as-cover.png').size == (216, 144)
 
 
@@ -366,13 +371,71 @@ def test_output_formats(name, lossless, works):
     assert result['psnr'] == round(in_the_file, 2)
 
 
-def test_colour_profile_is_kept_and_whereabouts_are_not(works):
-    from PIL import ImageCms
-    profile, exif = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes(), Image.Exif()
+@pytest.mark.parametrize('name', ['new.jpg', 'new.png', 'new.tif', 'new.webp', 'new.bmp'])
+def test_colours_become_srgb_and_whereabouts_stay_at_home(name, works):
+    profile, exif = profiles.rgb('Display P3'), Image.Exif()
     exif[0x010e] = 'at home'
     with Image.open('cover.png') as im: im.save('phone.jpg', icc_profile=profile, exif=exif)
-    works('hide', 'phone.jpg', 'secret.png', '-o', 'new.jpg')
-    with Image.open('new.jpg') as im: assert im.info['icc_profile'] == profile and not im.getexif()
+    with Image.open('secret.png') as im: im.save('secret.jpg', icc_profile=profile)
+    marked = works('hide', 'phone.jpg', 'secret.jpg', '-o', name)
+    told = 'converted from its colour profile (Display P3) to sRGB'
+    assert [n for n in marked['notes'] if 'profile' in n] == [f'{f}: {told}' for f in ('phone.jpg', 'secret.jpg')]
+    with Image.open(name) as im:
+        assert im.info.get('icc_profile') == (None if name == 'new.bmp' else srgb_profile())
+        assert 0x010e not in im.getexif() and b'at home' not in Path(name).read_bytes()
+    assert works('compare', 'phone.jpg', name)['psnr'] > 25 # as a viewer shows both
+    works('reveal', name, '-o', 'found')
+    with Image.open('found/secret1.png') as im: assert im.info['icc_profile'] == srgb_profile()
+
+
+def seal(im): # a disc; its colours go on around it
+    a = np.hypot(*np.indices((150, 200)) - np.array([75, 100])[:, None, None])
+    im.putalpha(Image.fromarray((255 * (80 - a).clip(0, 30) / 30).astype(np.uint8)))
+    return im.getchannel('A')
+
+
+@pytest.mark.parametrize('name, keeps', [('new.png', True), ('new.tif', True), ('new.webp', True), ('new.bmp', False),
+                                         ('new.jpg', False)])
+def test_transparent_covers(name, keeps, works):
+    with Image.open('cover.png') as im:
+        alpha = seal(im)
+        im.save('seal.png')
+    marked = works('hide', 'seal.png', 'secret.png', '-o', name)
+    assert 'seal.png: transparent; laid on white' in marked['notes']
+    assert (f'{name}: as transparent as seal.png' in marked['notes']) == keeps
+    with Image.open(name) as im:
+        if keeps: assert im.getchannel('A').tobytes() == alpha.tobytes()
+        else: assert im.mode == 'RGB'
+    assert marked['psnr'] == round(psnr_of(read_image('seal.png'), read_image(name)), 2) > 25
+    found = works('reveal', name, '-o', 'found')['secrets'] # also what lies where nothing can be seen
+    assert works('compare', 'secret.png', *found)['psnr'] > 18
+    again, = hi3_nb.reveal(name) # in Python too
+    assert again.tobytes() == read_image(found[0]).tobytes() and not again.info
+
+
+def test_short_jpegs(works, fails):
+    with Image.open('cover.png') as im: im.save('short.jpg')
+    data = Path('short.jpg').read_bytes()
+    Path('short.jpg').write_bytes(data[:-len(data) // 30])
+    told = 'short.jpg: ends too early; the rest is as the decoder left it'
+    assert told in works('hide', 'short.jpg', 'secret.png', '-o', 'new.png')['notes']
+    assert told in works('hide', 'cover.png', 'short.jpg', '-o', 'other.png')['notes']
+    Path('short.jpg').write_bytes(data[:-len(data) // 5])
+    fails('hide', 'short.jpg', 'secret.png', '-o', 'third.png', says='short.jpg: image file is truncated')
+
+
+def test_sides_that_a_format_lacks(fails, monkeypatch):
+    monkeypatch.setattr('hi3_nb.hiding.Hider.hide', lambda *a, **kw: pytest.fail('began to work'))
+    Image.new('RGB', (16400, 16)).save('long.png')
+    for words in (('hide', 'long.png', 'missing.png'), ('attack', 'long.png', 'blur1')):
+        fails(*words, '-o', 'new.webp', says='new.webp: WEBP has at most 16383 pixels a side, not 16400')
+
+
+def test_a_forced_file_keeps_its_mode(works):
+    works('hide', 'cover.png', 'secret.png', '-o', 'marked.png')
+    Path('marked.png').chmod(0o600)
+    works('hide', 'cover.png', 'secret.png', '-o', 'marked.png', '--force')
+    assert Path('marked.png').stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize('cover', ['thumbnail', 'phone'])

@@ -16,6 +16,7 @@ from test_download import DATA, MD5, SIZE, Server
 
 from hi3_nb.commands import main
 from hi3_nb.data import SetConfig, prepare
+from hi3_nb.files import check_outputs
 from hi3_nb.images import EXAMPLES, package_file
 from hi3_nb.records import write_json
 
@@ -135,6 +136,8 @@ def test_hide_reveal_and_evaluate(disk, tmp_path, capfd, monkeypatch):
         m.setattr('tempfile.tempdir', str(disk))
         hi3_fails(disk, 'No space left', 'evaluate', photographs, '--size', 64)
     remount(disk, 'ro')
+    for new_folder in (False, True): # before the work begins
+        fails(READ_ONLY, disk, check_outputs, [disk/'new.png'], [], False, new_folder)
     hi3_fails(disk, 'marked.png: Read-only', *hide, '--force')
     hi3_fails(disk, 'Read-only', 'reveal', marked, '-o', disk/'new')
     with monkeypatch.context() as m:
