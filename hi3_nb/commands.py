@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -25,8 +25,7 @@ from .files import (attack_file, check_existing, check_outputs, evaluate_folder,
                           psnr_of, read_picture, reveal_file, size_of, ssim_of, write_files)
 from .tool_files import hide_into, reveal_into
 
-if TYPE_CHECKING:
-    from hi3_nb.stages import Params
+
 
 # %% ../nbs/24_commands.ipynb #c022
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -40,7 +39,7 @@ Quality = Annotated[int, option(min=1, max=100, help='Quality of a .jpg or .webp
 Weights = Annotated[str, option(help='Name or file of weights.')]
 HideWeights = Annotated[str | None, option(help='Hide with networks: name or file of their weights.')]
 RevealWeights = Annotated[str | None, option(help='Weights of the networks by which it was hidden.')]
-Size = Annotated[str | None, option(metavar='WxH', help='With --weights: size of the marked picture, if it was resized.')]
+Size = Annotated[str | None, option(metavar='WxH', help='With --weights: size of the marked picture, as it was.')]
 Force = Annotated[bool, option('--force', help='Replace existing files.')]
 Json = Annotated[bool, option('--json', help='Print a JSON object.')]
 ParamsFile = Annotated[Path, option(metavar='FILE', help='File of parameters.')]
@@ -123,8 +122,7 @@ def reveal_command(marked:Annotated[Path, argument(metavar='MARKED', help='Pictu
         result = dict(secrets=found, weights=weights, strength=strength, inner=inner)
     else: result, code = reveal_into(output, marked, notes, force)
     lines = result['secrets'] if code == 0 else [f'{marked}: {result["says"]}', *result.get('thumbnails', [])]
-    result['seconds'] = round(time.time() - begin, 2)
-    answer('\n'.join(lines), result, notes, as_json)
+    answer('\n'.join(lines), dict(result, seconds=round(time.time() - begin, 2)), notes, as_json)
     raise typer.Exit(code)
 
 # %% ../nbs/24_commands.ipynb #e0185db5

@@ -49,7 +49,9 @@ def avif(im:Image.Image, quality:int, speed:int=6)->bytes: # quality 0 to 100; s
 
 def unavif(data:bytes, size:tuple[int, int])->Image.Image: # W, H
     "The picture of a bare AV1 frame. Only for bytes that are known to be whole."
-    return Image.open(io.BytesIO(wrapped(data, size))).convert('RGB')
+    im = Image.open(io.BytesIO(wrapped(data, size))).convert('RGB')
+    im.info = {}
+    return im
 
 # %% ../nbs/15_payload.ipynb #d9e437a1
 FAST = 8    # the encoder's speed while searching

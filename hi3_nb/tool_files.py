@@ -36,12 +36,12 @@ def outputs_of(output:Path, count:int, name:str='secret')->list[Path]:
     if count == 1: return [output]
     raise ValueError(f'{output}: there are {count} pictures; name a folder')
 
-# %% ../nbs/22_tool_files.ipynb #b305e56b
+# %% ../nbs/22_tool_files.ipynb #4f07e776
 def check_output(output:Path, marked:Path, force:bool)->None:
     "Raise before the work begins if a file or a folder cannot take what is revealed."
     if output.suffix.lower() in FORMATS: return check_outputs([output], [marked], force)
     if output.exists() and not output.is_dir(): raise ValueError(f'{output}: is not a folder')
-    above = next(p for p in output.parents if p.exists())
+    above = next(p for p in (output, *output.parents) if p.exists())
     if not above.is_dir(): raise NotADirectoryError(f'{output}: Not a directory')
     check_folder(output)
     check_outputs([*earlier(output), output/'secret1.png'], [marked], force, new_folder=True)
