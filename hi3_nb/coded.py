@@ -58,7 +58,7 @@ def with_headroom(cover:Image.Image)->Image.Image:
     a = np.asarray(cover)
     return Image.fromarray(a.clip(HEADROOM, 255 - HEADROOM)) if np.isin(a, (0, 255)).mean() > .05 else cover
 
-# %% ../nbs/16_coded.ipynb #0e509dc8
+# %% ../nbs/16_coded.ipynb #c9d3fc0a
 def add(cover:Image.Image, change:np.ndarray, size:tuple[int, int])->Image.Image: # (h, w, 3), levels; inner size
     "The picture with a change, which is enlarged where the inner size is not its own."
     out, (w, h) = np.array(cover), size

@@ -109,9 +109,9 @@ Every public name, from its docstring and the comments beside its parameters.
 `from hi3_nb import hide, reveal, Hider`; all else is imported from its module.
 
 ```{eval-rst}
-.. autofunction:: hi3_nb.hiding.hide
+.. autofunction:: hi3_nb.tool.hide
    :no-index:
-.. autofunction:: hi3_nb.hiding.reveal
+.. autofunction:: hi3_nb.tool.reveal
    :no-index:
 .. autoclass:: hi3_nb.hiding.Hider
    :members:
