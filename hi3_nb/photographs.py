@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COVERS', 'SECRETS', 'CHAINS', 'Hide', 'Reveal', 'CROPS', 'reduced', 'secret_of', 'load_pair', 'cut_tiles',
            'flat_change', 'flip', 'worst_ssim', 'mark_figures', 'channel', 'networks', 'recovered_psnr', 'arrives',
-           'measure', 'mean_recovered', 'best_of', 'summary', 'crop_sheet']
+           'measure', 'mean_recovered', 'best_of', 'summary', 'crop_sheet', 'changes']
 
 # %% ../nbs/16_photographs.ipynb #12bde6c8
 from collections.abc import Callable, Sequence
@@ -136,7 +136,7 @@ def summary(found:dict[str, dict])->dict: # cover -> figures
     return dict(covers=len(found), failed=len(found) - len(done), **marks, **back, lost=lost)
 
 # %% ../nbs/16_photographs.ipynb #479a69cb
-CROPS = dict(zip(COVERS, ((980, 90), (1010, 690), (610, 110), (290, 400), (330, 520), (1540, 1340), (1050, 170),
+CROPS = dict(zip(COVERS, ((980, 90), (1010, 690), (530, 10), (290, 400), (330, 520), (1540, 1340), (1050, 170),
                           (540, 350), (850, 330), (1000, 560), (950, 350), (1110, 750)))) # left, top
 
 def crop_sheet(rows:Sequence[Sequence[Image.Image]], # a row for each photograph: its versions
@@ -150,3 +150,10 @@ def crop_sheet(rows:Sequence[Sequence[Image.Image]], # a row for each photograph
         crops += [p.resize((size, size), Image.Resampling.NEAREST) for p in middles]
         lines.append(np.hstack([np.pad(p, ((0, gap), (0, gap), (0, 0)), constant_values=255) for p in crops]))
     return Image.fromarray(np.vstack(lines))
+
+# %% ../nbs/16_photographs.ipynb #ea800eed
+def changes(cover:Image.Image, versions:Sequence[Image.Image], gain:float=10., longest:int=400)->Image.Image: # pixels
+    "What was changed, many times stronger and around grey, side by side."
+    before = np.asarray(cover, np.float32)
+    lines = [np.clip(128 + gain * (np.asarray(v, np.float32) - before), 0, 255).astype(np.uint8) for v in versions]
+    return Image.fromarray(np.hstack([reduced(Image.fromarray(c), longest) for c in lines]))
