@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .coded import Promise, hide, psnr, reveal
+from .coded import Promise, hide, psnr
 from .distortions import real_attack
 from .images import ImageError, gaussian_blur, package_file, read_image, similarity, to_tensor
+from .revealing import reveal
 
 # %% ../nbs/16_photographs.ipynb #3e77069f
 COVERS = tuple(f'mvtbdata/images/{name}' for name in (
