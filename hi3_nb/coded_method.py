@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from .coded import PROMISES, Promise, hide
+from .coded import Promise, hide, promise_of
 from .evaluation import EvaluateConfig, evaluate
 from .hi3 import Method
 from .images import to_pil, to_tensor
@@ -29,14 +29,13 @@ class CodedConfig:
     speed: int = 4                                  # of AVIF, 0 (slow) to 10
 
     def __post_init__(self):
-        if self.promise not in PROMISES:
-            raise ValueError(f'networks.promise: {self.promise}; there are {", ".join(PROMISES)}')
         try: self.chosen()
+        except ValueError as e: raise ValueError(f'networks.promise: {e}') from None
         except TypeError as e: raise ValueError(f'networks.changes: {e}') from None
 
     def chosen(self)->Promise:
         "The promise, with its changes."
-        return replace(PROMISES[self.promise], **self.changes)
+        return replace(promise_of(self.promise), **self.changes)
 
 # %% ../nbs/16_coded_method.ipynb #223260d4
 class Coded(Method):

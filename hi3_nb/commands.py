@@ -25,8 +25,6 @@ from .files import (attack_file, check_existing, check_outputs, evaluate_folder,
                           psnr_of, read_picture, reveal_file, size_of, ssim_of, write_files)
 from .tool_files import hide_into, reveal_into
 
-
-
 # %% ../nbs/24_commands.ipynb #c022
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   context_settings=dict(help_option_names=['-h', '--help'], max_content_width=110))

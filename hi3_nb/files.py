@@ -145,25 +145,24 @@ def read_picture(path:Path, notes:list[str], # to which is added what had to be 
     with quiet(): return read_image(path, notes, stored)
 
 # %% ../nbs/22_files.ipynb #c016
-def _strips(a, b, more=0, rows=256): # of two pictures: tensors (1, 3, h, W), `more` rows around, and which rows count
-    from hi3_nb.images import to_tensor
+def _strips(a, b, more=0, rows=256): # of two pictures, with `more` rows around, and which rows count
     for top in range(0, a.height, rows):
         first, last = max(0, top - more), min(a.height, top + rows + more)
-        x, y = (to_tensor(im.crop((0, first, im.width, last))) for im in (a, b))
+        x, y = (im.crop((0, first, im.width, last)) for im in (a, b))
         yield x, y, slice(top - first, top - first + rows)
 
 def psnr_of(a:Image.Image, b:Image.Image)->float: # of one size
     "PSNR in dB as `hi3_nb.images.psnr` defines it."
-    from hi3_nb.images import psnr
-    squared = sum(10**(-psnr(x, y).item() / 10) * x.shape[-2] for x, y, _ in _strips(a, b))
-    return round(-10 * math.log10(squared / a.height), 4)
+    import numpy as np
+    squared = sum(np.square(np.subtract(x, y, dtype=np.float32)).sum(dtype=float) for x, y, _ in _strips(a, b))
+    return round(-10 * math.log10(max(1e-10, squared / (3 * a.width * a.height * 255**2))), 4)
 
 def ssim_of(a:Image.Image, b:Image.Image)->float|None: # of one size; None for pictures smaller than the window
     "SSIM as `hi3_nb.images.ssim` defines it."
-    from hi3_nb.images import gaussian_blur, similarity
+    from hi3_nb.images import gaussian_blur, similarity, to_tensor
     if min(a.size) < 11: return None
     mean = lambda v: gaussian_blur(v, 1.5)
-    strips = (similarity(x, y, mean)[..., rows, :] for x, y, rows in _strips(a, b, 5))
+    strips = (similarity(to_tensor(x), to_tensor(y), mean)[..., rows, :] for x, y, rows in _strips(a, b, 5))
     return sum(s.mean((0, 1, 3)).sum().item() for s in strips) / a.height
 
 # %% ../nbs/22_files.ipynb #cf356d3c

@@ -22,7 +22,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, get_args, get_origin, get_type_hints
 
-import torch
 import yaml
 from filelock import FileLock, Timeout
 
@@ -166,6 +165,7 @@ CHECKPOINT = 'checkpoint.pt'
 
 def save_checkpoint(state:dict, out:Path):
     "Write `out`/checkpoint.pt whole. A write that fails (a full disk) leaves the last good one. Raises `OSError`."
+    import torch
     try:
         with whole(out/CHECKPOINT) as f: torch.save(state, f)
     except RuntimeError: # torch's word for a failed write

@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['hide_into', 'outputs_of', 'check_output', 'earlier', 'write_pictures', 'reveal_into']
 
-# %% ../nbs/22_tool_files.ipynb #35ede977
+# %% ../nbs/22_tool_files.ipynb #9ebe4cee
 from pathlib import Path
 
 from PIL import Image
 
-from .files import (FORMATS, check_fits, check_folder, check_outputs, encode, made_folder, marked_file, psnr_of,
-                          read_picture, write_files)
+from .files import (FORMATS, check_fits, check_outputs, encode, made_folder, marked_file, psnr_of, read_picture,
+                          write_files)
 
-# %% ../nbs/22_tool_files.ipynb #da494643
+# %% ../nbs/22_tool_files.ipynb #3c401120
 def hide_into(output:Path, cover:Path, secrets:list[Path], promise:str, notes:list[str], # to which notes are added
               quality:int=95)->dict: # width, height, PSNR in dB
     "Hide the pictures of files in the picture of a file, and write the marked one. Raises `ImageError`, `ValueError`."
-    from hi3_nb import coded, revealing, tool
-    chosen, picture = tool.promised(promise), read_picture(cover, notes)
+    from hi3_nb import coded, revealing
+    chosen, picture = coded.promise_of(promise), read_picture(cover, notes)
     check_fits(output, picture.size)
     hidden = [read_picture(s, notes) for s in secrets]
     if revealing.is_marked(picture):
@@ -36,14 +36,13 @@ def outputs_of(output:Path, count:int, name:str='secret')->list[Path]:
     if count == 1: return [output]
     raise ValueError(f'{output}: there are {count} pictures; name a folder')
 
-# %% ../nbs/22_tool_files.ipynb #4f07e776
+# %% ../nbs/22_tool_files.ipynb #b85208f7
 def check_output(output:Path, marked:Path, force:bool)->None:
     "Raise before the work begins if a file or a folder cannot take what is revealed."
     if output.suffix.lower() in FORMATS: return check_outputs([output], [marked], force)
     if output.exists() and not output.is_dir(): raise ValueError(f'{output}: is not a folder')
     above = next(p for p in (output, *output.parents) if p.exists())
     if not above.is_dir(): raise NotADirectoryError(f'{output}: Not a directory')
-    check_folder(output)
     check_outputs([*earlier(output), output/'secret1.png'], [marked], force, new_folder=True)
 
 def earlier(folder:Path)->list[Path]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hi3_nb.code import Code
-from hi3_nb.coded import PROMISES, hide
+from hi3_nb.coded import PROMISES, Sender, hide
 from hi3_nb.distortions import real_attack
 from hi3_nb.images import EXAMPLES, package_file, read_image
 from hi3_nb.masking import choose_levels, fit_levels
@@ -130,6 +130,19 @@ def test_several_secrets_keep_their_proportions():
                           replace(PROMISES['light'], small=('jpeg85',)))
     assert [p.size for p in reveal(marked).pictures] == sizes and report['bits']['fine'] > 0
     assert reveal(marked).what == 'fine' and reveal(real_attack(marked, 'jpeg85')[0]).what == 'picture'
+
+
+@pytest.mark.parametrize('size', [(320, 240), (800, 640)])
+def test_a_page_is_marked_where_it_can_change(size):
+    "What was meant for each carrier stands in the marked picture, though much of the page is white."
+    page = photo('china', size).convert('L').point(lambda v: 255 if v > 110 else v).convert('RGB')
+    sender = Sender(page, [photo('cat', (64, 48))], PROMISES['standard'])
+    assert sender.cover.getextrema()[0][1] < 255 # it has headroom
+    sender.lay_out(32., np.full(23, 2))
+    change = sender.layout.change(sender.c, sender.carriers)
+    got = sender.received(sender.marked(), 'none', 0).c
+    means = sender.frame.kind == 0
+    assert np.median(abs(got - sender.c - change)[means]) < 2
 
 
 @pytest.mark.parametrize('size', [(16, 16), (96, 64)])

@@ -162,6 +162,15 @@ def test_folder_that_may_not_be_written(fails, folder):
     fails('reveal', 'cover.png', '-o', 'locked/new', says='Permission denied')
 
 
+def test_only_the_folder_that_is_written_must_be_writable(works, folder, monkeypatch):
+    works('hide', 'cover.png', 'secret.png', '-o', 'marked.png', '--promise', 'light')
+    (folder/'mine').mkdir()
+    access = os.access
+    may = lambda p, mode: access(p, mode) and (not mode & os.W_OK or Path(p).name == 'mine')
+    monkeypatch.setattr(os, 'access', may)
+    works('reveal', 'marked.png', '-o', folder/'mine')
+
+
 def test_existing_outputs_are_kept(fails, works):
     works('hide', 'cover.png', 'secret.png', '-o', 'marked.png')
     works('reveal', 'marked.png', '-o', 'found')
@@ -314,6 +323,9 @@ def test_in_a_shell(folder):
     quick = ('import sys; from hi3_nb.commands import main; main(["--help"]); '
              'sys.exit("torch" in sys.modules or "numpy" in sys.modules)')
     assert subprocess.run([sys.executable, '-c', quick], stdout=subprocess.DEVNULL).returncode == 0
+    for words in ('hide', 'cover.png', 'secret.png', '-o', 'again.png'), ('reveal', 'again.png', '-o', 'found'):
+        code = f'import sys; from hi3_nb.commands import main; sys.exit(main({words}) or "torch" in sys.modules)'
+        assert subprocess.run([sys.executable, '-c', code], stdout=subprocess.DEVNULL).returncode == 0, words
 
 
 def rotated(im, name): # stored on its side, as phones do
