@@ -20,7 +20,7 @@ from .distortions import real_attack
 from .masking import choose_levels, fit_levels
 from .payload import compress, difference, overhead, to_bytes
 from .qim import CHROMA, KINDS, LUMA, Frame, planes, read, write
-from .receiver import FOUND, WHOLE, inner_size, score, to_inner
+from .receiver import FOUND, WHOLE, inner_size, marked_part, score, to_inner
 from .revealing import Received
 from .tiers import BASES, Header, Layout, Tier, information_of, sealed
 
@@ -69,13 +69,11 @@ def with_headroom(cover:Image.Image)->Image.Image:
 def add(cover:Image.Image, change:np.ndarray, size:tuple[int, int])->Image.Image: # (h, w, 3), levels; inner size
     "The picture with a change, which is enlarged where the inner size is not its own."
     out, (w, h) = np.array(cover), size
-    inner = max(cover.size) >= WHOLE
+    change = np.pad(change, ((0, h - change.shape[0]), (0, w - change.shape[1]), (0, 0)))
     for i in range(3): # a channel at a time: floats of a large picture are large
-        part = out[..., i] if inner else out[:h, :w, i]
-        more = change[..., i]
-        if inner:
-            more = Image.fromarray(more.astype(np.float32)).resize(cover.size, Image.Resampling.BICUBIC)
-        part[...] = np.clip(np.rint(part + np.asarray(more)), 0, 255)
+        more = Image.fromarray(change[..., i].astype(np.float32))
+        if size != cover.size: more = more.resize(cover.size, Image.Resampling.BICUBIC)
+        out[..., i] = np.clip(np.rint(out[..., i] + np.asarray(more)), 0, 255)
     return Image.fromarray(out)
 
 # %% ../nbs/16_coded.ipynb #fda0969d
@@ -83,8 +81,9 @@ def embed(cover:Image.Image, size:tuple[int, int], c:np.ndarray, change:np.ndarr
     "The picture whose coefficients c (N,) are changed by so much."
     spread = write(change, shape)
     marked = add(cover, spread, size)
+    if size == cover.size: return marked
     missing = c + change - read(planes(np.asarray(to_inner(marked, size))))
-    return add(cover, spread + write(missing, shape), size) if max(cover.size) >= WHOLE else marked
+    return add(cover, spread + write(missing, shape), size)
 
 def psnr(a:Image.Image, b:Image.Image)->float:
     "In dB, of two pictures of 8 bits."
@@ -130,15 +129,15 @@ class Sender:
         self.cover, self.secrets, self.promise, self.speed = with_headroom(cover), secrets, promise, speed
         self.size = inner_size(cover.size)
         if not 1 <= len(secrets) <= 4: raise ValueError(f'one to four pictures can be hidden, not {len(secrets)}')
-        if self.size[0] * self.size[1] < SMALLEST[0] or min(self.size) < SMALLEST[1]:
+        self.frame = Frame(marked_part(self.size)[::-1])
+        if np.prod(self.frame.shape) < SMALLEST[0] or min(self.frame.shape) < SMALLEST[1]:
             raise ValueError(f'a cover of {cover.width}x{cover.height} pixels is too small to hide a picture in')
-        self.frame = Frame(self.size[::-1])
         ycc = planes(np.asarray(to_inner(self.cover, self.size)))
         self.c, (self.levels, self.level_bits) = read(ycc), fit_levels(choose_levels(ycc[0], promise.exponent))
         self.attacks = promise.attacks(cover.size)
         rng = np.random.default_rng(0) # until there is something to send
         self.carriers, self.fine = rng.integers(0, 2, (2, self.frame.n, 2)).astype(np.uint8)
-        for known in self.frame.sync, self.frame.pilots: self.carriers[known] = self.fine[known] = 0
+        for known in self.frame.sync, self.frame.sizes, self.frame.pilots: self.carriers[known] = self.fine[known] = 0
 
     def lay_out(self, base:float, modes:np.ndarray):
         "Set steps and modes."

@@ -6,6 +6,7 @@
 __all__ = ['PROMISING', 'Received', 'find', 'is_marked', 'Revealed', 'reveal']
 
 # %% ../nbs/16_revealing.ipynb #e845844d
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,16 +16,17 @@ from PIL import Image
 
 from .masking import bits_to_levels
 from .payload import from_bytes, refined
-from .qim import LUMA, Frame, bit_llr, likelihoods, planes, read, to_sigma
+from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sigma
 from .receiver import (FOUND, KERNELS, TURNS, WHOLE, candidates, cosines, filtered, find_kernel, glance,
-                             inner_size, score, to_inner, turned)
+                             marked_part, score, to_inner, turned)
+from .searching import coarse, cut_out, fine, frames
 from .tiers import Header, Layout, decode, opened, tiles_of
 
 # %% ../nbs/16_revealing.ipynb #aff1eaf0
 class Received:
     "The carriers of a received picture at an inner size (W, H)."
     def __init__(self, picture:Image.Image, size:tuple[int, int], frame:Frame|None=None):
-        self.frame = copy(frame) if frame else Frame(size[::-1])
+        self.frame = copy(frame) if frame else Frame(marked_part(size)[::-1])
         self.ycc = planes(np.asarray(to_inner(picture, size)))
         self.kernel, self.frame.bold, self.pilots = find_kernel(self.ycc[0], self.frame)
 
@@ -41,7 +43,8 @@ class Received:
         mean, of = self.pilots.mean(), cls[f.sync // LUMA]
         coherence = (np.bincount(of, self.pilots, 5) + 8*mean) / (np.bincount(of, None, 5) + 8)
         phase = c[f.header]/f.fixed_steps[f.bold] - f.dither[f.header]
-        p = likelihoods(phase, to_sigma(coherence)[cls[f.header // LUMA]])
+        sigma = np.where(f.seen[f.header], to_sigma(coherence)[cls[f.header // LUMA]], UNSEEN)
+        p = likelihoods(phase, sigma)
         bits = Header.code(f).decode(bit_llr(p)).bits
         return None if bits is None else Header.from_bits(bits)
 
@@ -62,12 +65,15 @@ class Received:
 # %% ../nbs/16_revealing.ipynb #839906fb
 PROMISING = 2. # a score that deserves a second look
 
-def find(picture:Image.Image)->tuple[Received, str|None]|None: # 8-bit RGB; one of TURNS
+def find(picture:Image.Image, search:Callable|None=None # 8-bit RGB; called before a search, without: there is none
+        )->tuple[Received, str|None]|None: # one of TURNS
     "The carriers of a marked picture, and what turned it back; None where there are no pilots."
     if min(picture.size) < 16: return None
     if got := _upright(picture): return got, None
     for size, turn in _turned(picture.convert('L')): return Received(turned(picture, turn), size), turn
-    return _resized(picture)
+    if (found := _resized(picture)) or not search: return found
+    search()
+    return _searched(picture)
 
 def is_marked(picture:Image.Image)->bool: # 8-bit RGB
     "Whether something is hidden in a picture, as long as nobody has turned it."
@@ -84,11 +90,8 @@ def _upright(picture): # at the likeliest size, whatever blurred it; at the othe
 # %% ../nbs/16_revealing.ipynb #a2a6db12
 def _turned(grey): # the size at which it was marked, and the turn; or nothing
     for size in candidates(grey.size):
-        whole = max(grey.size) < WHOLE and size == inner_size(grey.size)
-        small = grey if whole else grey.resize(size, Image.Resampling.LANCZOS)
-        for im, turn in ((turned(small, t), t) for t in TURNS[1:]):
-            if glance(im) <= FOUND: continue
-            yield (inner_size(im.size) if whole else im.size), turn
+        small = grey.resize(size, Image.Resampling.LANCZOS)
+        yield from ((im.size, t) for t in TURNS[1:] if glance(im := turned(small, t)) > FOUND)
 
 def _resized(picture): # a small picture that has another size now: it had from half to twice as many pixels a side
     grey, long = picture.convert('L'), max(picture.size)
@@ -98,7 +101,16 @@ def _resized(picture): # a small picture that has another size now: it had from 
     if not (hit := next((size for size in tried if found(size) > FOUND), None)): return None
     near = [(hit[0] + i, hit[1] + j) for i in range(-3, 4) for j in range(-3, 4) if max(hit[0] + i, hit[1] + j) < WHOLE]
     im = picture.resize(max(near, key=found), Image.Resampling.LANCZOS)
-    return Received(im, inner_size(im.size)), None
+    return Received(im, im.size), None
+
+def _searched(picture): # a part of a marked picture, or a page that it is a part of
+    grey, got = picture.convert('L'), None
+    if not (found := coarse(grey)): return None
+    for shape, grid, there in frames(grey, fine(grey, *found)):
+        canvas, seen = cut_out(picture, shape, grid, there)
+        got = Received(canvas, canvas.size, Frame(shape).only(seen))
+        if got.header(): break
+    return got and (got, None)
 
 # %% ../nbs/16_revealing.ipynb #00f90af8
 @dataclass
@@ -108,13 +120,15 @@ class Revealed:
     pictures: list[Image.Image] # the secrets, each in its own proportions; none where there is nothing to show
     size: tuple[int, int]|None = None # W, H at which it was marked
     turned: str|None = None     # what turned the picture back, one of TURNS
+    seen: float = 1.            # share of the marked picture that is there
 
 # %% ../nbs/16_revealing.ipynb #96b84883
-def reveal(picture:Image.Image)->Revealed: # 8-bit RGB
+def reveal(picture:Image.Image, search:Callable|None=None # 8-bit RGB; called before a search, without: there is none
+          )->Revealed:
     "Reveal what is hidden in a picture."
-    if (found := find(picture)) is None: return Revealed('nothing', [])
+    if (found := find(picture, search)) is None: return Revealed('nothing', [])
     got, turn = found
-    at = got.frame.shape[::-1], turn
+    at = got.frame.shape[::-1], turn, got.frame.seen.mean()
     header = got.header()
     try: return Revealed(*_read(got, header), *at) if header else Revealed('damaged', [], *at)
     except ValueError: return Revealed('damaged', [], *at) # a header that makes no sense

@@ -15,7 +15,8 @@ import numpy as np
 
 from .code import Code, shuffled, uniform
 from .masking import TILE, room_for_levels
-from .qim import KINDS, LUMA, Frame, bit_llr, estimate_noise, likelihoods, promised, step_class, to_symbols, wrap
+from .qim import (KINDS, LUMA, UNSEEN, Frame, bit_llr, estimate_noise, likelihoods, promised, step_class,
+                        to_symbols, wrap)
 from .receiver import cosines
 
 # %% ../nbs/16_tiers.ipynb #f8b968da
@@ -119,7 +120,7 @@ class Layout:
         self.modes = of = np.r_[modes, modes[LUMA:]][frame.kind] # (N,)
         of[(frame.kind >= LUMA) & (self.cls == 0)] = 0 # blotches of colour on a smooth wall show, and carry little
         self.used = used = of > 0
-        used[frame.sync] = used[frame.header] = True
+        used[frame.fixed] = True
         thumbnail, picture = np.split(frame.data, [len(frame.data) // THUMBNAIL[frame.luma > 2048*LUMA]])
         self.thumbnail, self.picture = Tier(thumbnail, of[thumbnail]), Tier(picture, of[picture])
         self.pilots = frame.pilots[used[frame.pilots]]
@@ -156,16 +157,17 @@ def information_of(tier:Tier, phase:np.ndarray, carriers:np.ndarray, # (N,), (N,
 def decode(tier:Tier, k:int, phase:np.ndarray, pilots:np.ndarray, # k information bits; (N,); places
            frame:Frame, cls:np.ndarray, rounds:tuple[int, ...]=(12, 12, 130))->np.ndarray|None: # (k,)
     "The bits of a tier; None where they cannot be found. `rounds` of decoding, the noise anew before each."
-    code, at = Code(k, tier.n), pilots
+    code, at, seen = Code(k, tier.n), pilots, frame.seen[tier.places]
     known = cosines(phase[pilots])
     for most in rounds:
         sigma = estimate_noise(known, frame.kind[at], cls[at])[frame.kind, cls]
+        sigma[~frame.seen] = UNSEEN
         llr = tier.ratios(phase, sigma)
         if promised(llr) < HOPELESS*k: return None
         found = code.decode(llr, most)
         if found.bits is not None: return found.bits
-        at = np.r_[pilots, tier.places]
-        known = np.r_[known[:len(pilots)], tier.expected(phase, found.beliefs)]
+        at = np.r_[pilots, tier.places[seen]]
+        known = np.r_[known[:len(pilots)], tier.expected(phase, found.beliefs)[seen]]
     return None
 
 # %% ../nbs/16_tiers.ipynb #5ff6222a
