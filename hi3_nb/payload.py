@@ -23,11 +23,11 @@ def box(kind:bytes, *parts:bytes)->bytes:
     return struct.pack('>I4s', 8 + len(data), kind) + data
 
 def wrapped(data:bytes, size:tuple[int, int])->bytes: # an AV1 frame (OBUs); W, H -> an AVIF file
-    "The AVIF file of one 8-bit 4:2:0 frame in full range."
+    "The AVIF file of one 8-bit 4:4:4 frame in full range."
     full = lambda kind, *parts: box(kind, bytes(4), *parts) # version and flags: 0
     item = box(b'infe', b'\2\0\0\0' + struct.pack('>HH4s', 1, 0, b'av01') + b'Color\0')
     properties = box(b'ipco', full(b'ispe', struct.pack('>II', *size)), full(b'pixi', b'\3\10\10\10'),
-                     box(b'av1C', bytes.fromhex('81000c00')),
+                     box(b'av1C', bytes.fromhex('81200000')),
                      box(b'colr', b'nclx', struct.pack('>HHHB', 1, 13, 6, 128)))
     of_item = full(b'ipma', struct.pack('>IHB4B', 1, 1, 4, 1, 2, 0x83, 4))
     kind = box(b'ftyp', b'avif', bytes(4), b'avifmif1miafMA1B')
@@ -44,7 +44,7 @@ def bare(file:bytes)->bytes:
 def avif(im:Image.Image, quality:int, speed:int=6)->bytes: # quality 0 to 100; speed 0 (slow) to 10
     "A picture as a bare AV1 frame."
     f, im = io.BytesIO(), Image.fromarray(np.asarray(im)) # without a colour profile and EXIF data
-    im.save(f, 'AVIF', quality=quality, speed=speed, subsampling='4:2:0', max_threads=1, advanced={'tune': 'psnr'})
+    im.save(f, 'AVIF', quality=quality, speed=speed, subsampling='4:4:4', max_threads=1, advanced={'tune': 'psnr'})
     return bare(f.getvalue())
 
 def unavif(data:bytes, size:tuple[int, int])->Image.Image: # W, H
@@ -55,7 +55,7 @@ def unavif(data:bytes, size:tuple[int, int])->Image.Image: # W, H
 
 # %% ../nbs/15_payload.ipynb #d9e437a1
 FAST = 8    # the encoder's speed while searching
-PIXELS = 90 # of a secret for each byte; larger secrets are reduced
+PIXELS = 48 # of a secret for each byte; larger secrets are reduced
 
 @dataclass
 class Secret:
