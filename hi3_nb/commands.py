@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'option', 'argument', 'Strength', 'Inner', 'Quality', 'Weights', 'HideWeights', 'RevealWeights', 'Size',
-           'Force', 'Json', 'ParamsFile', 'Prepared', 'Changes', 'STEPS', 'ATTACKS', 'start', 'hide_command',
+           'Force', 'Json', 'ParamsFile', 'Prepared', 'Quick', 'Changes', 'STEPS', 'ATTACKS', 'start', 'hide_command',
            'reveal_command', 'attack_command', 'compare_command', 'evaluate_command', 'train_command',
            'measure_command', 'info_command', 'main']
 
@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .answers import answer, info_text, run, tell, weights_info
+from .answers import answer, info_text, run, searching, tell, weights_info
 from .files import (attack_file, check_existing, check_outputs, evaluate_folder, hide_files, load_hider,
                           psnr_of, read_picture, reveal_file, size_of, ssim_of, write_files)
 from .tool_files import hide_into, reveal_into
@@ -42,6 +42,7 @@ Force = Annotated[bool, option('--force', help='Replace existing files.')]
 Json = Annotated[bool, option('--json', help='Print a JSON object.')]
 ParamsFile = Annotated[Path, option(metavar='FILE', help='File of parameters.')]
 Prepared = Annotated[Path, option(metavar='DIR', help='Folder of prepared photographs, from the stage prepare.')]
+Quick = Annotated[bool, option('--no-search', help='Do not search for a part of a picture or a picture on a page.')]
 Changes = Annotated[list[str] | None, option('--set', metavar='KEY=VALUE', help=(
     'Change a parameter; wins over the file and the variant. May be repeated.'))]
 
@@ -102,7 +103,7 @@ def reveal_command(marked:Annotated[Path, argument(metavar='MARKED', help='Pictu
                    output:Annotated[Path, option('--output', '-o', metavar='DIR', help=(
                        'Folder for secret1.png and so on, made if there is none; or a file for one secret.'))],
                    weights:RevealWeights=None, strength:Strength=1., inner:Inner=None, size:Size=None,
-                   force:Force=False, as_json:Json=False):
+                   no_search:Quick=False, force:Force=False, as_json:Json=False):
     """Reveal what is hidden in a picture.
 
     Exit code 0: it is there. 3: something is hidden, but it is too damaged; thumbnail1.png is written where a small
@@ -118,7 +119,7 @@ def reveal_command(marked:Annotated[Path, argument(metavar='MARKED', help='Pictu
         to = size_of(size) if size else None
         found = [str(p) for p in reveal_file(marked, output, load_hider(weights), notes, to, strength, inner, force)]
         result = dict(secrets=found, weights=weights, strength=strength, inner=inner)
-    else: result, code = reveal_into(output, marked, notes, force)
+    else: result, code = reveal_into(output, marked, notes, force, None if no_search else searching)
     lines = result['secrets'] if code == 0 else [f'{marked}: {result["says"]}', *result.get('thumbnails', [])]
     answer('\n'.join(lines), dict(result, seconds=round(time.time() - begin, 2)), notes, as_json)
     raise typer.Exit(code)

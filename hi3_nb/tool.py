@@ -20,6 +20,7 @@ class Found(list):
         self.what = found.what      # 'picture', or 'fine' from a file that nobody has touched
         self.size = found.size      # W, H at which they were hidden
         self.turned = found.turned  # how the marked picture had been turned, one of receiver.TURNS
+        self.seen = found.seen      # share of the marked picture that was there
 
 class NotRevealed(ValueError): "There is no picture to show."
 
@@ -54,9 +55,11 @@ def judged(found:revealing.Revealed)->Found:
     thumb = '; small pictures of it came through' if found.pictures else ''
     raise TooDamaged(f'something is hidden in this picture, but it is too damaged{thumb}', found.pictures)
 
-def reveal(marked:object # a path, bytes, a Pillow image, an array or a tensor; or a list of them
+def reveal(marked:object, # a path, bytes, a Pillow image, an array or a tensor; or a list of them
+           search:bool=True # also for a part of a picture and a picture on a page: several seconds where there is none
           )->Found|list[Found]: # the secrets, each in its own proportions
     "Reveal what is hidden in a picture. Raises `ImageError`, `NothingHidden`, `TooDamaged`."
     from hi3_nb.hiding import as_picture
-    if isinstance(marked, (list, tuple)): return [reveal(m) for m in marked]
-    return judged(revealing.reveal(as_picture(marked, stored=True)))
+    if isinstance(marked, (list, tuple)): return [reveal(m, search) for m in marked]
+    begin = (lambda: None) if search else None
+    return judged(revealing.reveal(as_picture(marked, stored=True), begin))

@@ -6,6 +6,7 @@
 __all__ = ['hide_into', 'outputs_of', 'check_output', 'earlier', 'write_pictures', 'reveal_into']
 
 # %% ../nbs/22_tool_files.ipynb #9ebe4cee
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -62,15 +63,17 @@ def write_pictures(pictures:list[Image.Image], output:Path, name:str='secret')->
 
 # %% ../nbs/22_tool_files.ipynb #acd997b0
 def reveal_into(output:Path, marked:Path, notes:list[str], # to which notes are added
-                force:bool=False)->tuple[dict, int]: # what was found; exit code
+                force:bool=False, search:Callable|None=None # called before a search, without: there is none
+               )->tuple[dict, int]: # what was found; exit code
     """Reveal the picture of a file. Exit codes: 0, it is there; 3, hidden but too damaged (small pictures are written
     where they came through); 4, nothing is hidden. Raises `ImageError`, `OSError`."""
     from hi3_nb import revealing, tool
     check_output(output, marked, force)
-    try: found = tool.judged(revealing.reveal(read_picture(marked, notes, stored=True)))
+    try: found = tool.judged(revealing.reveal(read_picture(marked, notes, stored=True), search))
     except tool.NothingHidden as e: return dict(what='nothing', secrets=[], says=str(e)), 4
     except tool.TooDamaged as e:
         written = write_pictures(e.thumbnails, output, 'thumbnail') if e.thumbnails else []
         return dict(what='damaged', secrets=[], thumbnails=[str(p) for p in written], says=str(e)), 3
     written = [str(p) for p in write_pictures(list(found), output)]
-    return dict(what='recovered', secrets=written, hidden_at=list(found.size), turned=found.turned), 0
+    return dict(what='recovered', secrets=written, hidden_at=list(found.size), turned=found.turned,
+                seen=round(float(found.seen), 3)), 0

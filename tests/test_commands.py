@@ -482,6 +482,14 @@ def test_found_at_whatever_size_and_however_turned(works, photographs):
         assert works('compare', 'secret.png', f'{i}.png')['psnr'] > 20
 
 
+def test_a_part_says_how_much_of_the_picture_was_there(works, photographs):
+    photographs['china'].resize((400, 300)).save('larger.png')
+    works('hide', 'larger.png', 'secret.png', '-o', 'marked.png')
+    with Image.open('marked.png') as im: im.crop((10, 5, 400, 300)).save('part.png')
+    found = works('reveal', 'part.png', '-o', 'found')
+    assert found['what'] == 'recovered' and .8 < found['seen'] < 1
+
+
 def test_networks_are_told_what_to_do(works):
     options = '--inner', 128, '--strength', 1.5, '--weights', 'n1'
     works('hide', 'cover.png', 'secret.png', '-o', 'marked.png', *options)
@@ -499,8 +507,10 @@ def test_a_cover_that_cannot_keep_the_promise_says_so(fails, photographs):
 
 
 def test_every_answer_has_an_exit_code(works, hi3):
-    code, out, err = hi3('reveal', 'cover.png', '-o', 'new')
-    assert code == 4 and out == 'cover.png: nothing is hidden in this picture, or nothing is left of it\n' and not err
+    for words, told in (['--no-search'], 0), ([], 1):
+        code, out, err = hi3('reveal', 'cover.png', '-o', 'new', *words)
+        assert code == 4 and out == 'cover.png: nothing is hidden in this picture, or nothing is left of it\n'
+        assert err.count('searching') == err.count('\n') == told
     assert not Path('new').exists()
     works('hide', 'cover.png', 'secret.png', '-o', 'marked.png')
     works('attack', 'marked.png', 'jpeg35', '-o', 'spoilt.png')
