@@ -231,16 +231,14 @@ at = [time.perf_counter()]
 def lap(): at.append(time.perf_counter())
 import numpy as np
 from PIL import Image
-from hi3_nb.hiding import Hider
+from hi3_nb import hide, reveal
 lap()
 size, rng = tuple(map(int, sys.argv[1:])), np.random.default_rng(0)
 def photograph(): return Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).resize(size, 3)
 cover, secret = photograph(), photograph()
-hider = Hider()
+marked = hide(cover, secret)
 lap()
-marked = hider.hide(cover, secret)
-lap()
-hider.reveal(marked)
+reveal(marked)
 lap()
 peak = re.search(r'VmHWM:\s+(\d+)', Path('/proc/self/status').read_text())[1] # ru_maxrss would count the parent's too
 print(json.dumps([*(b - a for a, b in zip(at, at[1:])), int(peak) / 1024]))
@@ -248,15 +246,15 @@ print(json.dumps([*(b - a for a, b in zip(at, at[1:])), int(peak) / 1024]))
 
 # %% ../nbs/25_benchmarks.ipynb #8e2b78e0
 def hiding_speed(sizes:tuple=((256, 256), (1920, 1080), (4000, 3000)))->list[dict]: # a row for each size
-    """Time (s, and s a megapixel) and peak memory (MB; read from Linux) of hiding and revealing with the weights n1,
+    """Time (s, and s a megapixel) and peak memory (MB; read from Linux) of hiding and revealing,
     each in a fresh process."""
     rows = []
     for w, h in tqdm(sizes, desc='hiding', disable=None):
         done = subprocess.run([sys.executable, '-c', PROBE, str(w), str(h)], capture_output=True, text=True, check=True)
-        (imports, loads, hides, reveals, peak), area = json.loads(done.stdout), w * h / 1e6
+        (imports, hides, reveals, peak), area = json.loads(done.stdout), w * h / 1e6
         rows.append({'picture': f'{w}x{h}', 'hide, s': hides, 'hide, s/megapixel': hides / area,
                      'reveal, s': reveals, 'reveal, s/megapixel': reveals / area,
-                     'peak memory, MB': peak, 'import, s': imports, 'weights loaded, s': loads})
+                     'peak memory, MB': peak, 'import, s': imports})
     return rows
 
 def cold_start(repeats:int=3)->list[dict]:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'LOSSY', 'ALPHA', 'SIDES', 'format_of', 'check_fits', 'encode', 'check_existing', 'check_folder',
-           'check_outputs', 'write_files', 'made_folder', 'size_of', 'quiet', 'read_picture', 'psnr_of', 'ssim_of',
-           'progress', 'load_hider', 'marked_file', 'hide_files', 'reveal_file', 'attack_file', 'evaluate_folder']
+           'check_outputs', 'write_files', 'made_folder', 'quiet', 'read_picture', 'psnr_of', 'ssim_of', 'marked_file',
+           'attack_file', 'evaluate_folder']
 
 # %% ../nbs/22_files.ipynb #4d0afb1a
 import contextlib
@@ -16,15 +16,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
-if TYPE_CHECKING:
-    from hi3_nb.hiding import Hider
 
 # %% ../nbs/22_files.ipynb #c007
 FORMATS = {'.png': 'PNG', '.tif': 'TIFF', '.tiff': 'TIFF', '.bmp': 'BMP',
@@ -113,16 +110,6 @@ def made_folder(folder:Path)->Iterator[Path]:
                 p.rmdir()
         raise
 
-# %% ../nbs/22_files.ipynb #ed7a8114
-def size_of(text:str)->tuple[int, int]:
-    "'1920x1080' as (width, height). Raises `ValueError`."
-    w, x, h = text.lower().partition('x')
-    if not (w.isascii() and w.isdigit() and h.isascii() and h.isdigit()):
-        raise ValueError(f'--size {text}: write WIDTHxHEIGHT, such as 1920x1080')
-    if int(w) * int(h) > 2 * Image.MAX_IMAGE_PIXELS:
-        raise ValueError(f'--size {text}: more pixels than Pillow thinks safe to open')
-    return int(w), int(h)
-
 # %% ../nbs/22_files.ipynb #c013
 @contextmanager
 def quiet()->Iterator[None]:
@@ -165,32 +152,6 @@ def ssim_of(a:Image.Image, b:Image.Image)->float|None: # of one size; None for p
     strips = (similarity(to_tensor(x), to_tensor(y), mean)[..., rows, :] for x, y, rows in _strips(a, b, 5))
     return sum(s.mean((0, 1, 3)).sum().item() for s in strips) / a.height
 
-# %% ../nbs/22_files.ipynb #cf356d3c
-@contextmanager
-def progress(label:str)->Iterator[Callable]:
-    "Yields what to call with the share that is done: a bar on stderr, in a terminal, for more than one tile."
-    from tqdm import tqdm
-    bar = None
-    def done(share):
-        nonlocal bar
-        if bar is None and share < 1:
-            form = '{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}'
-            bar = tqdm(total=100, desc=label, disable=None, leave=False, bar_format=form)
-        if bar is not None:
-            bar.update(round(100*share) - bar.n)
-    try: yield done
-    finally:
-        if bar is not None:
-            bar.close()
-
-# %% ../nbs/22_files.ipynb #c020
-def load_hider(weights:str, secrets:int|None=None)->'Hider':
-    "The `Hider` of these weights. Raises `ValueError` where the file has none, or where they hide another number."
-    from hi3_nb.hiding import Hider
-    h = Hider(weights)
-    if secrets and secrets != h.secrets: raise ValueError(f'{weights}: hides {h.secrets} secret(s), not {secrets}')
-    return h
-
 # %% ../nbs/22_files.ipynb #5d53b59e
 def marked_file(marked:Image.Image, cover:Path, output:Path, quality:int, notes:list[str] # to which notes are added
                )->tuple[bytes, Image.Image]:
@@ -208,41 +169,6 @@ def marked_file(marked:Image.Image, cover:Path, output:Path, quality:int, notes:
     if kind not in LOSSY and alpha is None: return data, marked
     with Image.open(io.BytesIO(data)) as im: return data, as_rgb(im)
 
-# %% ../nbs/22_files.ipynb #2c94d7be
-def hide_files(cover:Path, secrets:list[Path], output:Path, hider:'Hider', notes:list[str], # to which notes are added
-               strength:float=1., inner:int|None=None, quality:int=95)->dict: # width, height, PSNR in dB
-    "Hide the pictures of files in the picture of a file, and write the marked one. Raises `ImageError`, `OSError`."
-    from hi3_nb.hiding import check_size, inner_size
-    picture = read_picture(cover, notes)
-    check_fits(output, picture.size)
-    hidden = [read_picture(s, notes) for s in secrets]
-    size = inner_size(picture.size, inner)
-    check_size(size)
-    if inner and size == picture.size:
-        notes.append(f'--inner {inner}: {cover} is no larger; the secrets are hidden at its own size')
-    for path, s in zip(secrets, hidden):
-        if s.size != size:
-            notes.append(f'{path}: {s.width}x{s.height}, hidden at {size[0]}x{size[1]}')
-    with progress('hiding') as done: marked = hider.hide(picture, hidden, strength, inner, done)
-    data, shown = marked_file(marked, cover, output, quality, notes)
-    write_files({output: data})
-    return dict(width=shown.width, height=shown.height, psnr=round(psnr_of(picture, shown), 2))
-
-# %% ../nbs/22_files.ipynb #8dd9f4ed
-def reveal_file(marked:Path, folder:Path, hider:'Hider', notes:list[str], # to which notes are added
-                size:tuple[int, int]|None=None, strength:float=1., inner:int|None=None, force:bool=False)->list[Path]:
-    """Reveal what is hidden in the picture of a file: the files secret1.png, ... in a folder.
-    Raises `ImageError`, `OSError`."""
-    outputs = [folder/f'secret{i + 1}.png' for i in range(hider.secrets)]
-    if folder.exists() and not folder.is_dir(): raise ValueError(f'{folder}: is not a folder')
-    check_outputs(outputs, [marked], force, new_folder=True)
-    picture = read_picture(marked, notes, stored=True)
-    with progress('revealing') as done: found = hider.reveal(picture, size, strength, inner, done)
-    files = {path: encode(im, path) for path, im in zip(outputs, found)}
-    with made_folder(folder):
-        write_files(files)
-    return outputs
-
 # %% ../nbs/22_files.ipynb #9fc58490
 def attack_file(im:Image.Image, name:str, # such as 'scale0.5+jpeg70'
                 output:Path, seed:int, quality:int, notes:list[str])->bytes:
@@ -259,13 +185,17 @@ def attack_file(im:Image.Image, name:str, # such as 'scale0.5+jpeg70'
     return encode(real_attack(im, name, seed)[0], output, quality)
 
 # %% ../nbs/22_files.ipynb #c036
-def evaluate_folder(folder:Path, hider:'Hider', attacks:tuple[str, ...], pairs:int=100, size:int=256 # pixels
+def evaluate_folder(folder:Path, weights:str|None, # name or file; None: the coded channel
+                    attacks:tuple[str, ...], pairs:int=100, size:int=256 # pixels
                    )->tuple[dict, list[str]]: # figures; files that were skipped, and why
     "What `evaluate_set` measures on the photographs of a folder. Raises `ImageError` where there are too few."
+    from hi3_nb.coded_method import Coded
     from hi3_nb.data import Photos, SetConfig, prepare
     from hi3_nb.evaluation import evaluate_set
+    from hi3_nb.weights import load_model
+    model = load_model(weights) if weights else Coded().eval()
     with tempfile.TemporaryDirectory(prefix='hi3-') as d:
         array = Path(d)/'photographs.npy'
-        prepared = prepare(SetConfig('folder', str(folder)), array, size, hider.secrets + 1)
-        found = evaluate_set(hider.model, Photos(array), attacks, pairs, device=hider.device, label='evaluating')
+        prepared = prepare(SetConfig('folder', str(folder)), array, size, model.config.secrets + 1)
+        found = evaluate_set(model, Photos(array), attacks, pairs, label='evaluating')
         return found, prepared['skipped']

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COVERS', 'SECRETS', 'CHAINS', 'Hide', 'Reveal', 'CROPS', 'reduced', 'secret_of', 'load_pair', 'cut_tiles',
-           'flat_change', 'flip', 'worst_ssim', 'mark_figures', 'channel', 'networks', 'recovered_psnr', 'arrives',
-           'measure', 'mean_recovered', 'best_of', 'summary', 'crop_sheet', 'changes']
+           'flat_change', 'flip', 'worst_ssim', 'mark_figures', 'channel', 'recovered_psnr', 'arrives', 'measure',
+           'mean_recovered', 'best_of', 'summary', 'crop_sheet', 'changes']
 
 # %% ../nbs/16_photographs.ipynb #12bde6c8
 from collections.abc import Callable, Sequence
@@ -87,11 +87,6 @@ def channel(promise:Promise, speed:int=4)->tuple[Hide, Reveal]: # speed: of AVIF
         found = reveal(attacked)
         return found.what, next(iter(found.pictures), None)
     return (lambda cover, secret: hide(cover, [secret], promise, speed)[0]), back
-
-def networks(hider:object, inner:int)->tuple[Hide, Reveal]: # a `hi3_nb.hiding.Hider`; pixels of the longer side
-    "HI3 + QIM as today's tool has it, which must be told the marked picture's size and at which size it was marked."
-    return (lambda cover, secret: hider.hide(cover, secret, inner=inner),
-            lambda attacked, size: ('picture', hider.reveal(attacked, size, inner=inner)[0]))
 
 def recovered_psnr(found:Image.Image|None, secret:Image.Image)->float:
     "PSNR in dB at the secret's own size. What is lost is grey."

@@ -22,7 +22,7 @@ from .records import ConfigError
 @dataclass
 class TrainConfig:
     "Stage train. Raises `ConfigError` for parameters that cannot go together."
-    method: str = 'hi3'         # or baluja, adh_gan, udh, hi3_qim; one of your own as module:Class
+    method: str = 'hi3'         # or baluja, adh_gan, udh; one of your own as module:Class
     objective: str = 'paper'    # or held: at a marked PSNR and SSIM that are given
     steps: int = 100_000
     batch: int = 4              # over all processes; the paper warns of larger ones

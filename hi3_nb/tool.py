@@ -39,7 +39,7 @@ def hide(cover:object, # a path, bytes, a Pillow image, an array or a tensor; or
         )->Image.Image|list[Image.Image]: # the marked picture, of the cover's size
     """Hide pictures in a cover. Warns where something is hidden in it already.
     Raises `ImageError` for what is no picture, `ValueError` where the cover carries too little for what is promised."""
-    from hi3_nb.hiding import as_picture
+    from hi3_nb.inputs import as_picture
     if isinstance(cover, (list, tuple)): return [hide(c, s, promise) for c, s in zip(cover, secrets, strict=True)]
     hidden = [as_picture(s) for s in (secrets if isinstance(secrets, (list, tuple)) else [secrets])]
     cover = as_picture(cover)
@@ -59,7 +59,7 @@ def reveal(marked:object, # a path, bytes, a Pillow image, an array or a tensor;
            search:bool=True # also for a part of a picture and a picture on a page: several seconds where there is none
           )->Found|list[Found]: # the secrets, each in its own proportions
     "Reveal what is hidden in a picture. Raises `ImageError`, `NothingHidden`, `TooDamaged`."
-    from hi3_nb.hiding import as_picture
+    from hi3_nb.inputs import as_picture
     if isinstance(marked, (list, tuple)): return [reveal(m, search) for m in marked]
     begin = (lambda: None) if search else None
     return judged(revealing.reveal(as_picture(marked, stored=True), begin))

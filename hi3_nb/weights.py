@@ -14,30 +14,30 @@ import hi3_nb.baselines
 import hi3_nb.imperceptibility
 import hi3_nb.muon # noqa: F401, all that can be named in a file of parameters or of weights
 from .hi3 import Method, find_method, load_state, read_header, read_state
-from .hi3_qim import from_before, renamed
+
 
 # %% ../nbs/20_weights.ipynb #c047
-WEIGHTS = Path(__file__).parent/'weights' if '__file__' in globals() else Path('../hi3_nb/weights')
+WEIGHTS = (Path(__file__).parents[1] if '__file__' in globals() else Path('..'))/'paper'/'weights'
 
 def known_weights()->list[str]:
-    "Names of the weights that come with the package."
+    "Names of the weights that come with a clone."
     return sorted(p.stem for p in WEIGHTS.glob('*.safetensors'))
 
 def weights_path(name:str|Path)->Path:
-    "A file of weights, or the name of weights that come with the package ('n1', ...). Raises `FileNotFoundError`."
+    "A file of weights, or the name of weights that come with a clone. Raises `FileNotFoundError`."
     path = Path(name)
     if path.suffix == '.safetensors' and path.exists(): return path
     if str(name) in known_weights(): return WEIGHTS/f'{name}.safetensors'
     known = ', '.join(known_weights()) or 'none'
-    raise FileNotFoundError(f'{name}: no such file of weights, and no such name; the package has {known}')
+    raise FileNotFoundError(f'{name}: no such file of weights, and no such name; there are {known}')
 
 def about_weights(name:str|Path)->dict:
     """Method, configuration and provenance from the header of a file of weights.
     Raises `ValueError` where it is none. Nothing else is ever opened, so no file can bring code."""
-    return from_before(read_header(weights_path(name)))
+    return read_header(weights_path(name))
 
 # %% ../nbs/20_weights.ipynb #6a380c96
-def load_model(name:str|Path='n1', # name or file
+def load_model(name:str|Path, # name or file
                device:str|torch.device='cpu')->Method: # in eval mode, float32
     "Weights by name or file, ready to hide and reveal. Raises `ValueError` where it holds none of a known method."
     path, about = weights_path(name), about_weights(name)
@@ -46,5 +46,5 @@ def load_model(name:str|Path='n1', # name or file
         model = method(method.Config(**about['config']))
     except (KeyError, TypeError) as e:
         raise ValueError(f'{path}: not a file of weights of these methods ({e})') from None
-    load_state(model, renamed(read_state(path)), path)
+    load_state(model, read_state(path), path)
     return model.to(device, memory_format=torch.channels_last).eval() # a third faster than the other order

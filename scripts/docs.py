@@ -106,15 +106,12 @@ Every public name, from its docstring and the comments beside its parameters.
 
 ## hide and reveal
 
-`from hi3_nb import hide, reveal, Hider`; all else is imported from its module.
+`from hi3_nb import hide, reveal`; all else is imported from its module.
 
 ```{eval-rst}
 .. autofunction:: hi3_nb.tool.hide
    :no-index:
 .. autofunction:: hi3_nb.tool.reveal
-   :no-index:
-.. autoclass:: hi3_nb.hiding.Hider
-   :members:
    :no-index:
 ```'''
 
@@ -160,16 +157,18 @@ def origin(record:dict)->str:
 METHOD = dict(p='hi3', n='hi3_qim') # of weights, by the first letter of their name
 RECORDS = '''# Records
 
-What each file of weights in the package achieves, and where it comes from.
+What each file of weights achieves, and where it comes from.
 PSNR in dB / SSIM (Gaussian 11x11, sigma 1.5, range 1), means over pairs of photographs the networks never saw;
 8-bit files and real codecs. The paper does not state its test strengths; its columns stand beside the nearest of ours.
 Whose method a figure is of stands above it: HI3 + QIM is not the paper's method.
-Every table and figure on this page is made from the records that come with the weights.'''
+HI3 + QIM has left the package; its records stay.
+Every table and figure on this page is made from committed records.'''
 
 
 def records(stage:Path):
     text = [RECORDS]
-    for path in sorted((ROOT/'hi3_nb'/'weights').glob('*.json')):
+    folders = ROOT/'paper'/'weights', ROOT/'paper'/'results'/'qim'
+    for path in sorted(p for folder in folders for p in folder.glob('[np][1-4].json')):
         r = json.loads(path.read_text())
         n, method = r['weights']['config']['secrets'], METHOD[path.stem[0]]
         text += [f'## {path.stem}: {n} secret{"s" * (n > 1)}',

@@ -57,7 +57,7 @@ def test_nothing_is_missing(site):
     for n in NOTEBOOKS: assert (site/f'{n}.html').exists()
     for m in MODULES: assert f'hi3_nb.{m}.' in (site/'api'/f'{m}.html').read_text()
     assert '<h2>hi3 reveal' in re.sub('</?(code|span)[^>]*>', '', (site/'command_line.html').read_text())
-    for module, parameter in dict(hiding='inner', data='validation').items(): # each with the comment beside it
+    for module, parameter in dict(inputs='stored', data='validation').items(): # each with the comment beside it
         assert re.search(rf'<strong>{parameter}</strong>( \(.*?\))? – \w+', (site/'api'/f'{module}.html').read_text())
 
 
@@ -144,7 +144,7 @@ def test_decades(site, pages):
     sidebar = (site/'index.html').read_text().partition('sidebar-tree')[2].partition('</aside>')[0]
     assert [text for text in re.split('<[^>]+>', sidebar) if text.strip() in captions] == captions
     reference = (site/'api.html').read_text().partition('<article')[2]
-    modules = ('hiding', 'images', 'losses', 'imperceptibility', 'figures')
+    modules = ('inputs', 'images', 'losses', 'imperceptibility', 'figures')
     order = [reference.index('>hide<'), *(reference.index(f'href="api/{m}.html"') for m in modules)]
     assert order == sorted(order)
 
@@ -166,7 +166,7 @@ return {page: document.documentElement.scrollWidth, code: all('.cell_input pre')
 def test_in_a_browser(site, browser, width):
     screen = dict(width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
     browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', screen)
-    for page in [*NOTEBOOKS, 'records', 'command_line', 'contributing', 'api', 'api/hiding', 'api/networks']:
+    for page in [*NOTEBOOKS, 'records', 'command_line', 'contributing', 'api', 'api/inputs', 'api/networks']:
         url = (site/f'{page}.html').as_uri()
         browser.get(url)
         end, loaded = time.time() + 30, 'return document.URL + document.readyState'

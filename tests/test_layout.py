@@ -15,7 +15,7 @@ EXPORT = re.compile(r'^#\| default_exp (\w+)')
 WRITTEN = {m[1]: n for n, cells in SOURCE.items() for c in cells if (m := EXPORT.search(c))} # module -> notebook
 MODULES = sorted(p.stem for p in (ROOT/'hi3_nb').glob('*.py') if p.stem[0] != '_')
 TREES = {m: ast.parse((ROOT/'hi3_nb'/f'{m}.py').read_text()) for m in MODULES}
-FACE = dict(hide='tool', reveal='tool', Hider='hiding') # names of hi3_nb itself
+FACE = dict(hide='tool', reveal='tool') # names of hi3_nb itself
 
 
 def none(found): # each of what was found on a line of its own
@@ -42,7 +42,7 @@ def imports(tree)->set[str]:
         elif isinstance(n, ast.ImportFrom):
             base = ('hi3_nb.' if n.level else '') + (n.module or '')
             found |= {base, *(f'{base.rstrip(".")}.{a.name}' for a in n.names)}
-        elif isinstance(n, ast.Attribute): found.add(ast.unparse(n)) # import hi3_nb, then hi3_nb.hiding
+        elif isinstance(n, ast.Attribute): found.add(ast.unparse(n)) # import hi3_nb, then hi3_nb.inputs
         elif isinstance(n, ast.Constant) and re.fullmatch(r'hi3_nb\.\w+(:\w+)?', str(n.value)): found.add(n.value)
         elif is_import_call(n): # by a relative name
             found |= {f'hi3_nb{a.value}' for a in n.args if isinstance(a, ast.Constant) and str(a.value)[:1] == '.'}
@@ -50,17 +50,17 @@ def imports(tree)->set[str]:
 
 
 @pytest.mark.parametrize('source', [
-    'from hi3_nb.hiding import hide', 'from .hiding import hide', 'from . import hiding', 'from hi3_nb import hiding',
-    'from hi3_nb import Hider', 'import hi3_nb.hiding', 'import hi3_nb.hiding as h', 'import torch, hi3_nb.hiding',
-    'def f():\n    from hi3_nb.hiding import hide',
-    'def f():\n    import hi3_nb\n    return hi3_nb.hiding.hide',
-    'import_module("hi3_nb.hiding")', 'importlib.import_module(".hiding", "hi3_nb")', '__import__("hi3_nb.hiding")',
-    'LATER = "hi3_nb.hiding:Hider"'])
-def test_every_kind_of_import_is_seen(source): assert imports(ast.parse(source)) == {'hiding'}
+    'from hi3_nb.inputs import hide', 'from .inputs import hide', 'from . import inputs', 'from hi3_nb import inputs',
+    'import hi3_nb.inputs', 'import hi3_nb.inputs as h', 'import torch, hi3_nb.inputs',
+    'def f():\n    from hi3_nb.inputs import hide',
+    'def f():\n    import hi3_nb\n    return hi3_nb.inputs.hide',
+    'import_module("hi3_nb.inputs")', 'importlib.import_module(".inputs", "hi3_nb")', '__import__("hi3_nb.inputs")',
+    'LATER = "hi3_nb.inputs:as_picture"'])
+def test_every_kind_of_import_is_seen(source): assert imports(ast.parse(source)) == {'inputs'}
 
 
 def test_what_is_no_import_is_not_seen():
-    source = '"see hi3_nb.hiding for more"\nimport torch.hiding\nfrom other.hi3_nb import hiding\nx.hiding'
+    source = '"see hi3_nb.inputs for more"\nimport torch.inputs\nfrom other.hi3_nb import inputs\nx.inputs'
     assert not imports(ast.parse(source))
 
 

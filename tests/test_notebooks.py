@@ -12,8 +12,8 @@ from nbdev.test import test_nb as run_notebook
 ROOT = Path(__file__).parent.parent
 
 
-SLOW = {'03_jpeg', '09_training', '11_hi3_qim', '13_code', '16_photographs', '17_baselines', '18_adversary',
-        '19_detection', '21_hiding', '25_benchmarks', '30_figures', '32_results', 'demo', 'faq', 'index'}
+SLOW = {'03_jpeg', '09_training', '13_code', '16_photographs', '17_baselines', '18_adversary',
+        '19_detection', '25_benchmarks', '30_figures', '32_results', 'demo', 'faq', 'index'}
 NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else [])
              for p in sorted((ROOT/'nbs').glob('*.ipynb'))]
 

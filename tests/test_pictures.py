@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from hi3_nb.files import ALPHA, FORMATS, LOSSY, check_fits, check_outputs, encode, read_picture, write_files
-from hi3_nb.hiding import as_picture
+from hi3_nb.inputs import as_picture
 from hi3_nb.images import EXAMPLES, package_file
 from hi3_nb.pictures import ImageError, alpha_of, as_rgb, mended, read_image, srgb_profile, upright, with_alpha
 

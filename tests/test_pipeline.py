@@ -35,7 +35,7 @@ TINY = dict(
 METRICS = ['marked', 'ssim', 'none', 'jpeg70']
 COPIED = ('nbs/pipeline', 'hi3_nb', '.dvc/config', '.dvc/.gitignore', '.dvcignore', 'dvc.yaml', 'data.dvc',
           '.gitignore', 'requirements.txt', 'paper/dvc.yaml', 'paper/params.yaml', 'paper/.dvc/config',
-          'paper/weights/n4.json')
+          'paper/results/qim')
 
 
 def run(folder, *command):
@@ -146,7 +146,7 @@ def test_an_experiment_runs_what_depends_on_it(project, experiment):
 def test_experiments_can_be_compared(project, experiment):
     head, workspace, main, ours = csv.reader(run(project, 'dvc', 'exp', 'show', '--csv').splitlines())
     assert head[5:9] == METRICS and len(head) < 150 and '!' not in main + ours
-    assert [h for h in head if 'paper/' in h] == ['paper/weights/n4.json'] # a dependency: the record beside this run's
+    assert [h for h in head if 'paper/' in h] == ['paper/results/qim'] # a dependency: the records beside this run's
     assert main[5:9] == ['1.5']*4 and ours[5:9] == workspace[5:9] != main[5:9]
     make = next(line for line in (ROOT/'Makefile').read_text().splitlines() if line.startswith('\tdvc exp show'))
     narrow = run(project, 'sh', '-c', f'{make.strip()} --csv').splitlines()[0].split(',')
