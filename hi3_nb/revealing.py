@@ -6,7 +6,7 @@
 __all__ = ['PROMISING', 'Received', 'find', 'is_marked', 'Revealed', 'reveal']
 
 # %% ../nbs/16_revealing.ipynb #e845844d
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
+from .locks import Lock
 from .masking import bits_to_levels
 from .payload import from_bytes, refined
 from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sigma
@@ -116,29 +117,38 @@ def _searched(picture): # a part of a marked picture, or a page that it is a par
 @dataclass
 class Revealed:
     "What was found in a picture."
-    what: str                   # 'fine', 'picture', 'thumbnail', 'damaged' or 'nothing'
+    what: str                   # 'fine', 'picture', 'thumbnail', 'locked', 'damaged' or 'nothing'
     pictures: list[Image.Image] # the secrets, each in its own proportions; none where there is nothing to show
     size: tuple[int, int]|None = None # W, H at which it was marked
     turned: str|None = None     # what turned the picture back, one of TURNS
     seen: float = 1.            # share of the marked picture that is there
+    closed: int = 0             # secrets that no password opened
 
 # %% ../nbs/16_revealing.ipynb #96b84883
-def reveal(picture:Image.Image, search:Callable|None=None # 8-bit RGB; called before a search, without: there is none
-          )->Revealed:
+def reveal(picture:Image.Image, search:Callable|None=None, # 8-bit RGB; called before a search, without: there is none
+           passwords:Sequence[str]=())->Revealed:
     "Reveal what is hidden in a picture."
     if (found := find(picture, search)) is None: return Revealed('nothing', [])
     got, turn = found
-    at = got.frame.shape[::-1], turn, got.frame.seen.mean()
-    header = got.header()
-    try: return Revealed(*_read(got, header), *at) if header else Revealed('damaged', [], *at)
+    header, at = got.header(), (got.frame.shape[::-1], turn, float(got.frame.seen.mean()))
+    if header is None: return Revealed('damaged', [], *at)
+    try: what, found = _read(got, header, Lock(passwords))
     except ValueError: return Revealed('damaged', [], *at) # a header that makes no sense
+    return Revealed(what, found, *at, header.count - len(found) if header.locked else 0)
 
-def _read(got, header):
+def _read(got, header, lock):
     layout = got.layout(header)
-    images = lambda data: [s.image() for s in from_bytes(data, header.secrets)]
-    if (data := got.message(layout, 'picture', header.picture)) is not None:
-        found, fine = images(data), got.message(layout, 'fine', header.fine)
-        if fine is None: return 'picture', found
-        return 'fine', [refined(b, f) for b, f in zip(found, images(fine))]
-    data = got.message(layout, 'thumbnail', header.thumbnail)
-    return ('damaged', []) if data is None else ('thumbnail', images(data))
+    def images(tier): # those that are open; None where the tier is lost
+        if (data := got.message(layout, tier, getattr(header, tier))) is None: return None
+        return [s.image() for s in _secrets(data, header, lock, tier)]
+    if (found := images('picture')) is not None:
+        if not found: return 'locked', []
+        fine = images('fine')
+        return ('picture', found) if fine is None else ('fine', [refined(b, f) for b, f in zip(found, fine)])
+    found = images('thumbnail')
+    return ('thumbnail', found) if found else ('damaged', [])
+
+# %% ../nbs/16_revealing.ipynb #21312ed2
+def _secrets(data, header, lock, tier):
+    if not header.locked: return from_bytes(data, header.count)
+    return [s for part in lock.open(data, header.count, tier) if part is not None for s in from_bytes(part, 1)]

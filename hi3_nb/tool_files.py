@@ -16,7 +16,7 @@ from .files import (FORMATS, check_fits, check_outputs, encode, made_folder, mar
 
 # %% ../nbs/22_tool_files.ipynb #3c401120
 def hide_into(output:Path, cover:Path, secrets:list[Path], promise:str, notes:list[str], # to which notes are added
-              quality:int=95)->dict: # width, height, PSNR in dB
+              quality:int=95, passwords:list[str]=())->dict: # width, height, PSNR in dB
     "Hide the pictures of files in the picture of a file, and write the marked one. Raises `ImageError`, `ValueError`."
     from hi3_nb import coded, revealing
     chosen, picture = coded.promise_of(promise), read_picture(cover, notes)
@@ -24,11 +24,12 @@ def hide_into(output:Path, cover:Path, secrets:list[Path], promise:str, notes:li
     hidden = [read_picture(s, notes) for s in secrets]
     if revealing.is_marked(picture):
         notes.append(f'{cover}: something is hidden in it already; that will be lost')
-    marked, done = coded.hide(picture, hidden, chosen)
+    marked, done = coded.hide(picture, hidden, chosen, passwords=passwords)
     data, shown = marked_file(marked, cover, output, quality, notes)
     write_files({output: data})
     survives = dict(survives=list(chosen.attacks(picture.size)), bytes=done['bits']['picture'] // 8)
-    return dict(width=shown.width, height=shown.height, psnr=round(psnr_of(picture, shown), 2), **survives)
+    size = dict(width=shown.width, height=shown.height, psnr=round(psnr_of(picture, shown), 2))
+    return dict(**size, **survives, password=bool(passwords))
 
 # %% ../nbs/22_tool_files.ipynb #144bd82e
 def outputs_of(output:Path, count:int, name:str='secret')->list[Path]:
@@ -63,17 +64,22 @@ def write_pictures(pictures:list[Image.Image], output:Path, name:str='secret')->
 
 # %% ../nbs/22_tool_files.ipynb #acd997b0
 def reveal_into(output:Path, marked:Path, notes:list[str], # to which notes are added
-                force:bool=False, search:Callable|None=None # called before a search, without: there is none
+                force:bool=False, search:Callable|None=None, # called before a search, without: there is none
+                passwords:list[str]=()
                )->tuple[dict, int]: # what was found; exit code
     """Reveal the picture of a file. Exit codes: 0, it is there; 3, hidden but too damaged (small pictures are written
-    where they came through); 4, nothing is hidden. Raises `ImageError`, `OSError`."""
+    where they came through); 4, nothing is hidden; 5, it needs a password. Raises `ImageError`, `OSError`."""
     from hi3_nb import revealing, tool
     check_output(output, marked, force)
-    try: found = tool.judged(revealing.reveal(read_picture(marked, notes, stored=True), search))
+    picture = read_picture(marked, notes, stored=True)
+    try: found = tool.judged(revealing.reveal(picture, search, passwords), len(passwords))
     except tool.NothingHidden as e: return dict(what='nothing', secrets=[], says=str(e)), 4
+    except tool.NeedsPassword as e: return dict(what='locked', secrets=[], says=str(e)), 5
     except tool.TooDamaged as e:
         written = write_pictures(e.thumbnails, output, 'thumbnail') if e.thumbnails else []
         return dict(what='damaged', secrets=[], thumbnails=[str(p) for p in written], says=str(e)), 3
     written = [str(p) for p in write_pictures(list(found), output)]
+    if found.closed:
+        notes.append(f'{marked}: {found.closed} more need another password')
     return dict(what='recovered', secrets=written, hidden_at=list(found.size), turned=found.turned,
-                seen=round(float(found.seen), 3)), 0
+                seen=round(found.seen, 3), closed=found.closed), 0
