@@ -8,6 +8,7 @@ __all__ = ['option', 'argument', 'Force', 'Json', 'Password', 'PasswordFile', 'a
 
 # %% ../nbs/24_answers.ipynb #587df8f7
 import _thread
+import getpass
 import json
 import os
 import sys
@@ -48,12 +49,22 @@ def _printable(text): # names of files need not be text
 def passwords_of(ask:bool, file:Path|None, twice:bool=False)->list[str]: # to be typed twice
     "Passwords as they are asked for, from a file, or from HI3_PASSWORD. Raises `OSError`, `ValueError`."
     if ask and file: raise ValueError('--password or --password-file: one of them')
-    if ask: return [typer.prompt('Password', hide_input=True, confirmation_prompt=twice, err=True)]
+    if ask:
+        word = _typed('Password: ')
+        if twice and _typed('Once more: ') != word: raise ValueError('the two passwords differ')
+        return [word]
     if not file: return [p] if (p := os.environ.get('HI3_PASSWORD')) else []
     try: words = file.read_text('utf-8').splitlines()
     except UnicodeDecodeError: raise ValueError(f'{file}: is not text') from None
     if not words or not all(words): raise ValueError(f'{file}: a line without a password, or no line at all')
     return words
+
+def _typed(prompt): # never shown, not even where there is no terminal
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', getpass.GetPassWarning)
+        try: return getpass.getpass(prompt)
+        except (getpass.GetPassWarning, EOFError):
+            raise ValueError('--password needs a terminal; without one: --password-file, or HI3_PASSWORD') from None
 
 # %% ../nbs/24_answers.ipynb #c040
 def weights_info(name:str)->dict:

@@ -1,5 +1,7 @@
 "Passwords: without the right one there is nothing to see, and the answer says so; damage is another answer."
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -105,9 +107,14 @@ def test_in_a_shell(tmp_path, monkeypatch, capfd):
     assert run('reveal', 'marked.png', '-o', 'again')[0] == 0
     assert Path('again/secret1.png').read_bytes() == Path('found/secret1.png').read_bytes()
     monkeypatch.delenv('HI3_PASSWORD')
-    monkeypatch.setattr('getpass.getpass', lambda *a, **kw: 'sesame')
-    monkeypatch.setattr('typer.prompt', lambda *a, hide_input, **kw: hide_input and 'sesame')
+    monkeypatch.setattr('getpass.getpass', lambda *a: 'sesame')
     assert run('reveal', 'marked.png', '-o', 'third', '--password')[0] == 0
     for words, says in (['--password', '--password-file', 'words'], 'one of them'), (['--password-file', 'no'], 'no: '):
         code, err = run('reveal', 'marked.png', '-o', 'new', *words)
         assert code == 2 and says in err and err.count('\n') == 1
+
+
+def test_nothing_is_typed_where_it_would_show(tmp_path):
+    words = [sys.executable, '-m', 'hi3_nb.commands', 'reveal', 'any.png', '-o', 'new', '--password']
+    p = subprocess.run(words, input='sesame\n', capture_output=True, text=True, cwd=tmp_path, start_new_session=True)
+    assert p.returncode == 2 and p.stderr.startswith('hi3: --password needs a terminal') and p.stderr.count('\n') == 1
