@@ -247,7 +247,7 @@ class Sender:
         self._lay('fine', k, more, self.fine)
 
     def lost(self, marked:Image.Image, attacks:Sequence[str])->list[str]:
-        "The first of these attacks that the marked picture does not survive; or none. Noise is drawn twice, and louder."
+        "The first of these attacks that the marked picture does not survive; or none. Noise is louder, in two draws."
         louder = lambda a: re.sub(r'noise([\d.]+)', lambda n: f'noise{float(n[1]) * LOUDER:.4g}', a)
         tried = [(louder(a), seed) for a in attacks for seed in ((2, 3) if 'noise' in a else (2,))]
         with _workers() as pool:

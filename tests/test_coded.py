@@ -124,6 +124,33 @@ def test_a_large_cover_keeps_its_promise_at_whatever_size_it_arrives():
         assert found.what == 'picture' and found.pictures[0].tobytes() == again.tobytes(), attack
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('attack', ['none', 'jpeg85'])
+@pytest.mark.parametrize('box', [(40, 30, 1160, 780), (0, 100, 1100, 800), (3, 2, 1200, 799)])
+def test_a_part_of_a_large_cover_is_enough(box, attack):
+    marked = sent('coffee', (1200, 800))
+    found = reveal(real_attack(marked.crop(box), attack, 9, back=False)[0], search=lambda: None)
+    assert found.what == 'picture' and found.pictures[0].tobytes() == reveal(marked).pictures[0].tobytes()
+    assert .7 < found.seen < 1 and found.size == Sender(marked, [marked], PROMISES['standard']).frame.shape[::-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('scale, attack', [(.8, 'none'), (1., 'jpeg90'), (1.7, 'jpeg90')])
+@pytest.mark.parametrize('colour', ['white', '#202020'])
+def test_a_small_cover_is_found_on_a_page(scale, attack, colour):
+    marked = sent('china', (320, 240))
+    size, page = tuple(round(s*scale) for s in marked.size), Image.new('RGB', (900, 700), colour)
+    page.paste(marked.resize(size, Image.Resampling.BICUBIC), (203, 97))
+    asked = []
+    found = reveal(real_attack(page, attack, 9)[0], search=lambda: asked.append(1))
+    assert asked and found.what == 'picture' and found.pictures[0].tobytes() == reveal(marked).pictures[0].tobytes()
+
+
+@pytest.mark.parametrize('size', [(97, 97), (40, 900), (300, 200)])
+def test_a_search_that_finds_nothing_says_so(size):
+    assert reveal(photo('coffee', size), search=lambda: None).what == 'nothing'
+
+
 def test_several_secrets_keep_their_proportions():
     sizes = [(120, 80), (64, 96)]
     marked, report = hide(photo('china', (400, 304)), [photo('cat', s) for s in sizes],
