@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROMISES', 'HEADROOM', 'SEEN', 'SMALLEST', 'LOUDER', 'Promise', 'promise_of', 'with_headroom', 'add', 'embed', 'psnr',
-           'choose_modes', 'efficiency', 'room', 'Sender', 'hide']
+           'choose_modes', 'efficiency', 'room', 'Sender', 'finished', 'hide']
 
 # %% ../nbs/16_coded.ipynb #e323628b
 import os
@@ -128,6 +128,8 @@ class _Unread(Exception): "A header that needs the longer step."
 # %% ../nbs/16_coded.ipynb #3bbe9472
 class Sender:
     "A cover on its way to a marked picture."
+    to_bytes = staticmethod(to_bytes)
+
     def __init__(self, cover:Image.Image, secrets:Sequence[Image.Image], promise:Promise, speed:int=4,
                  passwords:Sequence[str]=()): # one for all secrets, or one for each
         self.cover, self.secrets, self.promise, self.speed = with_headroom(cover), secrets, promise, speed
@@ -203,8 +205,8 @@ class Sender:
 
     def _lay(self, name, k, secrets, onto):
         tier = getattr(self.layout, name)
-        if self.lock: message = self.lock.close([to_bytes([s]) for s in secrets], name, k//8 - 4)
-        else: message = to_bytes(secrets)
+        if self.lock: message = self.lock.close([self.to_bytes([s]) for s in secrets], name, k//8 - 4)
+        else: message = self.to_bytes(secrets)
         tier.lay(Code(k, tier.n).encode(sealed(message, k)), onto)
 
     def _overhead(self):
@@ -270,6 +272,15 @@ class Sender:
         return found and got.message(self.layout, 'picture', header.picture) is not None
 
 # %% ../nbs/16_coded.ipynb #e3dba898
+def finished(sender:Sender)->tuple[Image.Image, dict]: # the marked picture, and what was done
+    "What a sender makes of its cover."
+    sender.prepare()
+    try: return sender.send()
+    except _Unread:
+        sender.frame.bold = True
+        sender.prepare()
+        return sender.send()
+
 def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to four
          promise:Promise=PROMISES['standard'],
          speed:int=4, # of AVIF, 0 (slow) to 10 (a decibel worse)
@@ -277,10 +288,4 @@ def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to f
         )->tuple[Image.Image, dict]: # the marked picture, and what was done
     """Hide pictures in a cover, so that they survive what is promised.
     Raises ValueError where the cover is too small or carries too little."""
-    sender = Sender(cover, list(secrets), promise, speed, passwords)
-    sender.prepare()
-    try: return sender.send()
-    except _Unread:
-        sender.frame.bold = True
-        sender.prepare()
-        return sender.send()
+    return finished(Sender(cover, list(secrets), promise, speed, passwords))

@@ -16,12 +16,12 @@ from PIL import Image
 
 from .locks import Lock
 from .masking import bits_to_levels
-from .payload import from_bytes, refined
+from .payload import File, from_bytes, refined
 from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sigma
 from .receiver import (FOUND, KERNELS, TURNS, WHOLE, candidates, cosines, filtered, find_kernel, glance,
                              marked_part, score, to_inner, turned)
 from .searching import coarse, cut_out, fine, frames
-from .tiers import Header, Layout, decode, opened, tiles_of
+from .tiers import FILE, Header, Layout, decode, opened, tiles_of
 
 # %% ../nbs/16_revealing.ipynb #aff1eaf0
 class Received:
@@ -112,7 +112,7 @@ def find_part(picture:Image.Image)->tuple[Received, None]|None: # 8-bit RGB
     return got and (got, None)
 
 # %% ../nbs/16_revealing.ipynb #00f90af8
-ANSWERS = 'nothing', 'damaged', 'thumbnail', 'locked', 'picture', 'fine' # from worst to best
+ANSWERS = 'nothing', 'damaged', 'thumbnail', 'locked', 'picture', 'file', 'fine' # from worst to best
 READ = ANSWERS[3:]
 
 @dataclass
@@ -124,6 +124,7 @@ class Revealed:
     turned: str|None = None     # what turned the picture back, one of TURNS
     seen: float = 1.            # share of the marked picture that is there
     closed: int = 0             # secrets that no password opened
+    file: File|None = None      # a file that was hidden instead of pictures
 
 # %% ../nbs/16_revealing.ipynb #96b84883
 def reveal(picture:Image.Image, search:Callable|None=None, # 8-bit RGB; called before a search, without: there is none
@@ -142,6 +143,7 @@ def _revealed(found, lock):
     if header is None: return Revealed('damaged', [], *at)
     try: what, found = _read(got, header, lock)
     except ValueError: return Revealed('damaged', [], *at) # a header that makes no sense
+    if what == 'file': return Revealed(what, [], *at, file=found[0])
     return Revealed(what, found, *at, header.count - len(found) if header.locked else 0)
 
 # %% ../nbs/16_revealing.ipynb #21312ed2
@@ -149,14 +151,16 @@ def _read(got, header, lock):
     layout = got.layout(header)
     def images(tier): # those that are open; None where the tier is lost
         if (data := got.message(layout, tier, getattr(header, tier))) is None: return None
-        return [s.image() for s in _secrets(data, header, lock, tier)]
+        return [s if header.secrets & FILE else s.image() for s in _secrets(data, header, lock, tier)]
     if (found := images('picture')) is not None:
         if not found: return 'locked', []
+        if header.secrets & FILE: return 'file', found
         fine = images('fine')
         return ('picture', found) if fine is None else ('fine', [refined(b, f) for b, f in zip(found, fine)])
     found = images('thumbnail')
     return ('thumbnail', found) if found else ('damaged', [])
 
 def _secrets(data, header, lock, tier):
-    if not header.locked: return from_bytes(data, header.count)
-    return [s for part in lock.open(data, header.count, tier) if part is not None for s in from_bytes(part, 1)]
+    read = (lambda data, _: [File.from_bytes(data)]) if header.secrets & FILE else from_bytes
+    if not header.locked: return read(data, header.count)
+    return [s for part in lock.open(data, header.count, tier) if part is not None for s in read(part, 1)]

@@ -272,6 +272,7 @@ def test_interrupt_that_meets_an_objects_end():
     "Python drops one that comes there; the command line must not."
     code = """
 import signal, sys, time, weakref
+from hi3_nb import commands
 class Thing: pass
 def app(*_, **__):
     thing = Thing()
