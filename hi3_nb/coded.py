@@ -46,6 +46,10 @@ class Promise:
         large, small = (self.large_thumbnail, self.small_thumbnail) if thumbnail else (self.large, self.small)
         return large if max(size) >= WHOLE else small
 
+    def inner(self, size:tuple[int, int])->tuple[int, int]: # W, H -> W, H
+        "The size at which a picture is marked."
+        return inner_size(size)
+
 # %% ../nbs/16_coded.ipynb #55f6a3c2
 PROMISES = dict(
     light=Promise(42., 32., small=('jpeg85', 'noise2'), large=('fit1600+jpeg75', 'fit1280+jpeg85'), fine=True),
@@ -133,7 +137,7 @@ class Sender:
     def __init__(self, cover:Image.Image, secrets:Sequence[Image.Image], promise:Promise, speed:int=4,
                  passwords:Sequence[str]=()): # one for all secrets, or one for each
         self.cover, self.secrets, self.promise, self.speed = with_headroom(cover), secrets, promise, speed
-        self.size, self.lock = inner_size(cover.size), Lock(passwords) if passwords else None
+        self.size, self.lock = promise.inner(cover.size), Lock(passwords) if passwords else None
         if not 1 <= len(secrets) <= 4: raise ValueError(f'one to four pictures can be hidden, not {len(secrets)}')
         self.frame = Frame(marked_part(self.size)[::-1])
         if np.prod(self.frame.shape) < SMALLEST[0] or min(self.frame.shape) < SMALLEST[1]:

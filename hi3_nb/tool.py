@@ -14,6 +14,7 @@ from PIL import Image
 
 from . import coded, revealing
 from .coded_file import hide_file
+from .messengers import promise_by
 from .payload import File
 
 # %% ../nbs/21_tool.ipynb #c0b00e1c
@@ -56,7 +57,7 @@ def as_file(file:object)->File: # a path, bytes, or a File
 # %% ../nbs/21_tool.ipynb #01510cc3
 def hide(cover:object, # a path, bytes, a Pillow image, an array or a tensor; or a list of them
          secrets:object=None, # likewise: one, or a list of one to four; for several covers a list of such lists
-         promise:str='standard', # what the marked picture survives: 'light', 'standard' or 'sturdy'
+         promise:str='standard', # what it survives: 'light', 'standard', 'sturdy', or the name of a messenger
          password:str|list[str]|None=None, # without it nobody sees them; one for all, or one for each
          file:object=None # instead of secrets: a path, or bytes
         )->Image.Image|list[Image.Image]: # the marked picture, of the cover's size
@@ -67,7 +68,7 @@ def hide(cover:object, # a path, bytes, a Pillow image, an array or a tensor; or
     if isinstance(cover, (list, tuple)):
         each = [None]*len(cover) if secrets is None else secrets
         return [hide(c, s, promise, password, file) for c, s in zip(cover, each, strict=True)]
-    cover, chosen, words = as_picture(cover), coded.promise_of(promise), words_of(password)
+    cover, chosen, words = as_picture(cover), promise_by(promise), words_of(password)
     if revealing.is_marked(cover):
         warnings.warn('something is hidden in this cover already; it will be lost', stacklevel=2)
     if file is not None: return hide_file(cover, as_file(file), chosen, words)[0]
