@@ -2,7 +2,7 @@
 __version__ = "0.1.0"
 
 
-_FACE = dict(hide='tool', reveal='tool', NothingHidden='tool', TooDamaged='tool')
+_FACE = dict(hide='tool', reveal='tool', NothingHidden='tool', NeedsPassword='tool', TooDamaged='tool')
 
 
 def __getattr__(name): # what a name needs is loaded with it, not before

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROMISES', 'HEADROOM', 'SEEN', 'SMALLEST', 'LOUDER', 'Promise', 'promise_of', 'with_headroom', 'add', 'embed', 'psnr',
-           'choose_modes', 'efficiency', 'room', 'Sender', 'hide']
+           'choose_modes', 'efficiency', 'room', 'Sender', 'finished', 'hide']
 
 # %% ../nbs/16_coded.ipynb #e323628b
 import os
@@ -19,11 +19,12 @@ from PIL import Image
 from .code import Code
 from .distortions import real_attack
 from .masking import choose_levels, fit_levels
+from .locks import Lock, closed_overhead
 from .payload import compress, difference, overhead, to_bytes
 from .qim import CHROMA, KINDS, LUMA, Frame, planes, read, write
 from .receiver import FOUND, WHOLE, inner_size, marked_part, score, to_inner
 from .revealing import Received
-from .tiers import BASES, Header, Layout, Tier, information_of, sealed
+from .tiers import BASES, LOCKED, Header, Layout, Tier, information_of, sealed
 
 # %% ../nbs/16_coded.ipynb #893b483c
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Promise:
         "Those that a picture of this size survives, or its thumbnail."
         large, small = (self.large_thumbnail, self.small_thumbnail) if thumbnail else (self.large, self.small)
         return large if max(size) >= WHOLE else small
+
+    def inner(self, size:tuple[int, int])->tuple[int, int]: # W, H -> W, H
+        "The size at which a picture is marked."
+        return inner_size(size)
 
 # %% ../nbs/16_coded.ipynb #55f6a3c2
 PROMISES = dict(
@@ -127,9 +132,12 @@ class _Unread(Exception): "A header that needs the longer step."
 # %% ../nbs/16_coded.ipynb #3bbe9472
 class Sender:
     "A cover on its way to a marked picture."
-    def __init__(self, cover:Image.Image, secrets:Sequence[Image.Image], promise:Promise, speed:int=4):
+    to_bytes = staticmethod(to_bytes)
+
+    def __init__(self, cover:Image.Image, secrets:Sequence[Image.Image], promise:Promise, speed:int=4,
+                 passwords:Sequence[str]=()): # one for all secrets, or one for each
         self.cover, self.secrets, self.promise, self.speed = with_headroom(cover), secrets, promise, speed
-        self.size = inner_size(cover.size)
+        self.size, self.lock = promise.inner(cover.size), Lock(passwords) if passwords else None
         if not 1 <= len(secrets) <= 4: raise ValueError(f'one to four pictures can be hidden, not {len(secrets)}')
         self.frame = Frame(marked_part(self.size)[::-1])
         if np.prod(self.frame.shape) < SMALLEST[0] or min(self.frame.shape) < SMALLEST[1]:
@@ -201,15 +209,21 @@ class Sender:
 
     def _lay(self, name, k, secrets, onto):
         tier = getattr(self.layout, name)
-        tier.lay(Code(k, tier.n).encode(sealed(to_bytes(secrets), k)), onto)
+        if self.lock: message = self.lock.close([self.to_bytes([s]) for s in secrets], name, k//8 - 4)
+        else: message = self.to_bytes(secrets)
+        tier.lay(Code(k, tier.n).encode(sealed(message, k)), onto)
 
-    def _fit(self, pictures, k, speed=6): return compress(pictures, k//8 - 4 - overhead(len(pictures)), speed)
+    def _overhead(self):
+        count = len(self.secrets)
+        return closed_overhead(count) + 5*count if self.lock else overhead(count)
+
+    def _fit(self, pictures, k, speed=6): return compress(pictures, k//8 - 4 - self._overhead(), speed)
 
     def _thumbnail(self, marked):
         beyond = self.promise.attacks(self.cover.size, thumbnail=True)
         info = self.through(self.layout.thumbnail, marked, beyond).sum(1).min()
         k = room(info, self.layout.thumbnail.n, .9)
-        small = self._fit(self.secrets, k) if k//8 > 24 + overhead(len(self.secrets)) else None
+        small = self._fit(self.secrets, k) if k//8 > 24 + self._overhead() else None
         if small is None: return
         self.bits['thumbnail'] = k
         self._lay('thumbnail', k, small, self.carriers)
@@ -221,7 +235,11 @@ class Sender:
         if self.promise.fine:
             self._refine(marked, coded)
         else: self.bits['fine'] = 0
-        header = Header(self.base, len(self.secrets), *(self.bits[n] for n in ('thumbnail', 'picture', 'fine')),
+        self._header()
+
+    def _header(self, flags=0):
+        secrets = len(self.secrets) | flags | (LOCKED if self.lock else 0)
+        header = Header(self.base, secrets, *(self.bits[n] for n in ('thumbnail', 'picture', 'fine')),
                         self.modes, self.level_bits)
         self.carriers[self.frame.header] = Header.code(self.frame).encode(header.to_bits()).reshape(-1, 2)
 
@@ -258,16 +276,20 @@ class Sender:
         return found and got.message(self.layout, 'picture', header.picture) is not None
 
 # %% ../nbs/16_coded.ipynb #e3dba898
-def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to four
-         promise:Promise=PROMISES['standard'],
-         speed:int=4 # of AVIF, 0 (slow) to 10 (a decibel worse)
-        )->tuple[Image.Image, dict]: # the marked picture, and what was done
-    """Hide pictures in a cover, so that they survive what is promised.
-    Raises ValueError where the cover is too small or carries too little."""
-    sender = Sender(cover, list(secrets), promise, speed)
+def finished(sender:Sender)->tuple[Image.Image, dict]: # the marked picture, and what was done
+    "What a sender makes of its cover."
     sender.prepare()
     try: return sender.send()
     except _Unread:
         sender.frame.bold = True
         sender.prepare()
         return sender.send()
+
+def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to four
+         promise:Promise=PROMISES['standard'],
+         speed:int=4, # of AVIF, 0 (slow) to 10 (a decibel worse)
+         passwords:Sequence[str]=() # one for all secrets, or one for each; none: they are open
+        )->tuple[Image.Image, dict]: # the marked picture, and what was done
+    """Hide pictures in a cover, so that they survive what is promised.
+    Raises ValueError where the cover is too small or carries too little."""
+    return finished(Sender(cover, list(secrets), promise, speed, passwords))

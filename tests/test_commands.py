@@ -1,6 +1,5 @@
 "The command line: what it does with good files, and that bad ones cost one line, exit code 2 and nothing else."
 import contextlib
-import functools
 import json
 import os
 import resource
@@ -19,20 +18,12 @@ import yaml
 from PIL import Image
 
 import hi3_nb
-from hi3_nb import commands
 from hi3_nb.commands import main
 from hi3_nb.files import psnr_of
 from hi3_nb.images import EXAMPLES, package_file, read_image
 from hi3_nb.pictures import srgb_profile
 from hi3_nb.records import file_hash
 from hi3_nb.weights import about_weights
-
-
-@pytest.fixture(scope='module', autouse=True)
-def weights_loaded_once():
-    with pytest.MonkeyPatch.context() as m:
-        m.setattr(commands, 'load_hider', functools.cache(commands.load_hider))
-        yield
 
 
 @pytest.fixture(scope='module')
@@ -190,15 +181,10 @@ def test_an_output_is_never_an_input(fails):
     fails('reveal', 'secret1.png', '-o', '.', '--force', says='also an input')
 
 
-def test_more_secrets_than_can_be_hidden(fails):
-    fails('hide', 'cover.png', *['secret.png']*9, '-o', 'new.png', says='one to four pictures')
-
-
 def test_bad_weights(fails):
     Path('bad.safetensors').write_bytes(b'not weights at all')
-    for words in (['evaluate', '.', '--size', 64, '--weights'], ['info']):
-        fails(*words, 'bad.safetensors', says='not a file of weights')
-        fails(*words, 'n99', says='no such name; there are')
+    fails('info', 'bad.safetensors', says='not a file of weights')
+    fails('info', 'n99', says='no such name; there are')
 
 
 @pytest.mark.parametrize('words, says', [
@@ -217,9 +203,11 @@ def test_bad_weights(fails):
     ('train --params good.yaml --set train=5', 'train: 5 is not a mapping'),
     ('train --params good.yaml --set given.steps=5', 'given: no such parameter'),
     ('train --params good.yaml --data missing', 'missing/train.npy: no such array'),
-    ('measure --params good.yaml', '--out'), ('measure --params missing.yaml -o new.json', 'missing.yaml'),
-    ('measure --params good.yaml -o new.json', 'data/prepared/train.npy: no such array'),
-    ('measure --params good.yaml -o new.json --set evaluate.pairs=0', 'evaluate.pairs'), ('show', 'show')])
+    ('measure --params good.yaml --weights p1', '--out'), ('measure --params good.yaml -o new.json', '--weights'),
+    ('measure --weights p1 --params missing.yaml -o new.json', 'missing.yaml'),
+    ('measure --weights p1 --params good.yaml -o new.json', 'data/prepared/train.npy: no such array'),
+    ('measure --weights p1 --params good.yaml -o new.json --set evaluate.pairs=0', 'evaluate.pairs'),
+    ('show', 'show')])
 def test_bad_options(words, says, fails):
     Path('bad.yaml').write_text('train: {learning_rate: 1}\nprepare: {sets: {train: {}}}\n')
     Path('good.yaml').write_text('train: {}\nprepare: {sets: {train: {}}}\nevaluate: {sets: [train]}\n')
@@ -476,6 +464,10 @@ def test_a_part_says_how_much_of_the_picture_was_there(works, photographs):
     with Image.open('marked.png') as im: im.crop((10, 5, 400, 300)).save('part.png')
     found = works('reveal', 'part.png', '-o', 'found')
     assert found['what'] == 'recovered' and .8 < found['seen'] < 1
+
+
+def test_nine_secrets_are_too_many(fails):
+    fails('hide', 'cover.png', *['secret.png']*9, '-o', 'new.png', says='one to four pictures')
 
 
 def test_a_cover_that_cannot_keep_the_promise_says_so(fails, photographs):
