@@ -110,7 +110,8 @@ def _open_streams(): # those that were closed lead nowhere: files that are opene
     for name, number in dict(stdin=0, stdout=1, stderr=2).items():
         if getattr(sys, name) is not None: continue
         place = os.open(os.devnull, os.O_RDWR)
-        if place != number: os.dup2(place, number)
+        if place != number:
+            os.dup2(place, number)
         setattr(sys, name, open(number, 'r' if number == 0 else 'w', closefd=False))
 
 # %% ../nbs/24_answers.ipynb #111b8501

@@ -36,7 +36,8 @@ def test_folders(capfd):
     assert {p.name for p in Path('out').iterdir()} == {'a.jpg', 'b.png'}
     assert main(['reveal', 'out', '-o', 'back', '--json', '--no-search']) == 0
     found = json.loads(capfd.readouterr().out)
-    assert [f['secrets'] for f in found['pictures']] == [[f'back/{n}/secret1.png'] for n in 'ab'] and not found['failed']
+    assert [f['secrets'] for f in found['pictures']] == [[f'back/{n}/secret1.png'] for n in 'ab']
+    assert not found['failed']
     Path('out/c.png').write_bytes(Path('in/b.png').read_bytes())
     assert main(['reveal', 'out', '-o', 'again', '--no-search']) == 4
     assert main(['hide', 'in', 'secret.png', '-o', 'out', '--promise', 'light']) == 2 # nothing is replaced
@@ -54,7 +55,8 @@ def test_standard_input_and_output():
     found = shell('reveal', '-', '-o', '-', input=attacked.stdout)
     assert found.returncode == 0 and Image.open(io.BytesIO(found.stdout)).size == (96, 64)
     empty = shell('reveal', '-', '-o', 'new', input=b'')
-    assert empty.returncode == 2 and empty.stderr.startswith(b'hi3: standard input: ') and empty.stderr.count(b'\n') == 1
+    assert empty.returncode == 2 and empty.stderr.startswith(b'hi3: standard input: ')
+    assert empty.stderr.count(b'\n') == 1
 
 
 @pytest.mark.parametrize('closed', ['<&-', '>&-', '2>&-', '>&- 2>&-', '<&- >&- 2>&-'])
