@@ -11,6 +11,7 @@ import _thread
 import getpass
 import json
 import os
+import re
 import sys
 import threading
 import warnings
@@ -28,10 +29,11 @@ PasswordFile = Annotated[Path | None, option(metavar='FILE', help=(
     'File with a password for all secrets, or with one for each, a line each.'))]
 
 # %% ../nbs/24_answers.ipynb #c019
-def answer(text:str, result:dict, notes:list[str], as_json:bool=False):
-    "Print the notes on stderr, and the text, or the result as JSON, on stdout."
+def answer(text:str, result:dict, notes:list[str], as_json:bool=False, aside:bool=False):
+    "Print the notes on stderr, and the text, or the result as JSON, on stdout; on stderr too if a picture goes there."
     tell(notes)
-    print(_printable(json.dumps(dict(**result, notes=notes), default=str) if as_json else text))
+    text = json.dumps(dict(**result, notes=notes), default=str) if as_json else text
+    print(_printable(text), file=sys.stderr if aside else sys.stdout)
 
 def tell(notes:list[str]):
     "Print notes on stderr."
@@ -91,18 +93,31 @@ def info_text(info:dict)->str:
     return '\n'.join([*lines, '', 'PSNR in dB / SSIM as recorded:', figures])
 
 # %% ../nbs/24_answers.ipynb #c043
+_SCARCE = re.compile('memory|new thread|failed to map|Cannot allocate')
+
 def explain(e:BaseException)->str|None:
     "What went wrong, in words; None for what no user can cause."
     if isinstance(e, typer.TyperException): return e.format_message()
     if isinstance(e, SystemExit) and isinstance(e.code, str): return e.code
     if isinstance(e, ModuleNotFoundError): return f'{e.name} is not installed; try: pip install "hi3-nb[photos]"'
-    if isinstance(e, MemoryError) or (isinstance(e, RuntimeError) and 'memory' in str(e)): return 'not enough memory'
+    if isinstance(e, MemoryError): return 'not enough memory'
+    if isinstance(e, (RuntimeError, ImportError)) and _SCARCE.search(str(e)): return 'not enough memory'
     if isinstance(e, OSError) and e.strerror: return f'{e.filename}: {e.strerror}' if e.filename else e.strerror
     if isinstance(e, (OSError, ValueError, FloatingPointError)): return str(e)
+
+# %% ../nbs/24_answers.ipynb #068e0cb0
+def _open_streams(): # those that were closed lead nowhere: files that are opened must not take their place
+    for name, number in dict(stdin=0, stdout=1, stderr=2).items():
+        if getattr(sys, name) is not None: continue
+        place = os.open(os.devnull, os.O_RDWR)
+        if place != number:
+            os.dup2(place, number)
+        setattr(sys, name, open(number, 'r' if number == 0 else 'w', closefd=False))
 
 # %% ../nbs/24_answers.ipynb #111b8501
 def run(app:typer.Typer, argv:list[str]|None=None)->int:
     "Run a command line. Returns its exit code: 0, 2 with one line on stderr, or 130 after an interrupt."
+    _open_streams()
     before, sys.unraisablehook = sys.unraisablehook, _unraisable
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

@@ -10,6 +10,7 @@ __all__ = ['app', 'Cover', 'Secrets', 'AnyFile', 'Marked', 'Promised', 'For', 'C
 # %% ../nbs/24_commands.ipynb #c004
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -18,25 +19,28 @@ import typer
 from . import __version__
 from .answers import (Force, Json, Password, PasswordFile, answer, argument, info_text, option,
                             passwords_of, run, searching, weights_info)
-from .files import attack_file, check_outputs, psnr_of, read_picture, ssim_of, write_files
+from .files import (STREAM, attack_file, check_outputs, picture_of, psnr_of, read_picture, ssim_of,
+                          write_files)
+from .folders import each, marked_path, revealed_path
 from .research import research
-from .tool_files import check_table, cover_info, hide_into, reveal_into
+from .tool_files import cover_info, hide_and_tell, reveal_into
 
 # %% ../nbs/24_commands.ipynb #c022
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   context_settings=dict(help_option_names=['-h', '--help'], max_content_width=110))
 app.add_typer(research)
-Cover = Annotated[Path, argument(metavar='COVER', help='Picture to hide in.')]
+Cover = Annotated[Path, argument(metavar='COVER', help='Picture to hide in; or a folder of them; - is standard input.')]
 Secrets = Annotated[list[Path] | None, argument(help='Pictures to hide.', metavar='[SECRET]...')]
 AnyFile = Annotated[Path | None, option(metavar='FILE', help='Hide this file, whatever it is, instead of pictures.')]
 Marked = Annotated[Path, option('--output', '-o', metavar='MARKED', help=(
-    'Marked picture to write; .png keeps every pixel.'))]
+    'Marked picture to write; .png keeps every pixel. Or a folder; - is standard output, as PNG.'))]
 Promised = Annotated[str | None, option(help='What it survives: light, standard (unless you choose) or sturdy.')]
 For = Annotated[str | None, option('--for', metavar='MESSENGER', help=(
     'What it survives: being sent twice by whatsapp, whatsapp-hd, telegram, instagram, x or facebook.'))]
 Check = Annotated[bool, option('--check', help='Write nothing; try what the marked picture will survive.')]
-Quality = Annotated[int, option(min=1, max=100, help='Quality of a .jpg or .webp output.')]
-Received = Annotated[Path, argument(metavar='MARKED', help='Picture in which something is hidden.')]
+Quality = Annotated[int | None, option(min=1, max=100, help='Quality of a .jpg or .webp output; 95 if none is given.')]
+Received = Annotated[Path, argument(metavar='MARKED', help=(
+    'Picture in which something is hidden; or a folder of them; - is standard input.'))]
 Folder = Annotated[Path, option('--output', '-o', metavar='DIR', help=(
     'Folder for secret1.png and so on, made if there is none; or a file for one secret.'))]
 Quick = Annotated[bool, option('--no-search', help='Do not search for a part of a picture or a picture on a page.')]
@@ -64,24 +68,24 @@ def start(context:typer.Context,
 @app.command('hide')
 def hide_command(cover:Cover, output:Marked, secrets:Secrets=None, file:AnyFile=None, promise:Promised=None,
                  messenger:For=None, check:Check=False, password:Password=False, password_file:PasswordFile=None,
-                 quality:Quality=95, force:Force=False, as_json:Json=False):
+                 quality:Quality=None, force:Force=False, as_json:Json=False):
     """Hide one to four pictures in a cover, or a small file.
 
     \b
     hi3 hide cover.jpg secret.jpg -o marked.png
-    hi3 hide phone.jpg secret.jpg -o marked.jpg --quality 90
+    hi3 hide folder secret.jpg -o marked --quality 90
     hi3 hide cover.jpg a.jpg b.jpg -o marked.png --promise sturdy --password
     hi3 hide cover.jpg --file notes.txt -o marked.png --for whatsapp
     """
     if bool(secrets) == bool(file): raise ValueError('name one to four pictures to hide (SECRET), or a --file')
     if promise and messenger: raise ValueError('--promise or --for: one of them')
-    check_outputs([output], [cover, *(secrets or [file])], force)
-    words = passwords_of(password, password_file, twice=True)
-    begin, notes, promise = time.time(), [], messenger or promise or 'standard'
-    found = hide_into(output, cover, file or secrets, promise, notes, quality, words, check)
-    result = dict(marked=str(output), **found, promise=promise, seconds=round(time.time() - begin, 2))
-    text = '{marked}: {width}x{height}, {psnr:.1f} dB to the cover'.format(**result)
-    answer(f'{text}; not written\n{check_table(found["comes_back"])}' if check else text, result, notes, as_json)
+    promise, words = messenger or promise or 'standard', passwords_of(password, password_file, twice=True)
+    def work(cover, output, notes):
+        check_outputs([output], [cover, *(secrets or [file])], force, new_folder=folder)
+        return *hide_and_tell(output, cover, file or secrets, promise, notes, quality, words, check), 0
+    if folder := cover.is_dir(): raise typer.Exit(each(cover, output, marked_path, work, as_json))
+    text, result, _ = work(cover, output, notes := [])
+    answer(text, result, notes, as_json, output == STREAM)
 
 # %% ../nbs/24_commands.ipynb #c028
 @app.command('reveal')
@@ -96,11 +100,17 @@ def reveal_command(marked:Received, output:Folder, password:Password=False, pass
     \b
     hi3 reveal received.jpg -o found
     hi3 reveal received.jpg -o secret.png
+    hi3 reveal folder -o found
     """
-    begin, notes, words = time.time(), [], passwords_of(password, password_file)
-    result, code = reveal_into(output, marked, notes, force, None if no_search else searching, words)
-    lines = result['secrets'] if code == 0 else [f'{marked}: {result["says"]}', *result.get('thumbnails', [])]
-    answer('\n'.join(lines), dict(result, seconds=round(time.time() - begin, 2)), notes, as_json)
+    words, search = passwords_of(password, password_file), None if no_search else cache(searching)
+    def work(marked, output, notes):
+        begin = time.time()
+        result, code = reveal_into(output, marked, notes, force, search, words)
+        lines = result['secrets'] if code == 0 else [f'{marked}: {result["says"]}', *result.get('thumbnails', [])]
+        return '\n'.join(lines), dict(result, seconds=round(time.time() - begin, 2)), code
+    if marked.is_dir(): raise typer.Exit(each(marked, output, revealed_path, work, as_json))
+    text, result, code = work(marked, output, notes := [])
+    answer(text, result, notes, as_json, output == STREAM)
     raise typer.Exit(code)
 
 # %% ../nbs/24_commands.ipynb #e0185db5
@@ -116,24 +126,23 @@ def attack_command(picture:Annotated[Path, argument(metavar='IN', help='Picture 
                    output:Annotated[Path, option('--output', '-o', metavar='OUT', help=(
                        'Picture to write, of the same size; .png keeps every pixel.'))],
                    seed:Annotated[int, option(min=0, help='Seed of noise, crops and screenshots.')]=0,
-                   quality:Quality=95, force:Force=False, as_json:Json=False):
+                   quality:Quality=None, force:Force=False, as_json:Json=False):
     """Do to a picture what may happen to it on its way.
 
     \b
     hi3 attack marked.png jpeg70 -o attacked.png
     hi3 attack marked.png scale0.5+jpeg70 -o attacked.png       (resized back at the end)
-    hi3 attack marked.png jpeg75+webp80+jpeg75 -o attacked.png  (three services in turn)
     hi3 attack marked.png jpeg75 -o attacked.jpg                (compressed once, with quality 75)
     """
     check_outputs([output], [picture], force)
     from hi3_nb.distortions import parse_attack
     parse_attack(name) # before anything is read
     im = read_picture(picture, notes := [])
-    write_files({output: attack_file(im, name, output, seed, quality, notes)})
-    after = read_picture(output, [])
+    write_files({output: (data := attack_file(im, name, output, seed, quality, notes))})
+    after = picture_of(data)
     result = dict(attacked=str(output), attack=name, width=after.width, height=after.height,
                   psnr=round(psnr_of(im, after), 2))
-    answer(f'{output}: {result["psnr"]:.1f} dB to {picture}', result, notes, as_json)
+    answer(f'{output}: {result["psnr"]:.1f} dB to {picture}', result, notes, as_json, output == STREAM)
 
 # %% ../nbs/24_commands.ipynb #c033
 @app.command('compare')

@@ -139,6 +139,7 @@ def parse_attack(name:str # 'jpeg70', 'scale0.5+jpeg70', ...
         if d := DISTORTIONS.get(kind):
             if not d.low <= strength <= d.high:
                 raise ValueError(f'{part}: the strength of {kind} must lie between {d.low:g} and {d.high:g}')
+            if 'quality' in d.title and strength % 1: raise ValueError(f'{part}: a quality is a whole number')
         steps.append((kind, strength))
     return steps
 
