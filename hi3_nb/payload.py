@@ -51,8 +51,9 @@ def avif(im:Image.Image, quality:int, speed:int=6)->bytes: # quality 0 to 100; s
     return bare(f.getvalue())
 
 def unavif(data:bytes, size:tuple[int, int])->Image.Image: # W, H
-    "The picture of a bare AV1 frame. Only for bytes that are known to be whole."
-    im = Image.open(io.BytesIO(wrapped(data, size))).convert('RGB')
+    "The picture of a bare AV1 frame. Raises ValueError for what is none."
+    try: im = Image.open(io.BytesIO(wrapped(data, size))).convert('RGB')
+    except (OSError, RuntimeError, SyntaxError) as e: raise ValueError(f'not an AV1 frame: {e}') from None
     im.info = {}
     return im
 
@@ -72,7 +73,8 @@ class Secret:
         return tuple(max(1, round(s * (self.share + 1) / 32)) for s in self.size)
 
     def image(self)->Image.Image:
-        "The picture."
+        "The picture. Raises ValueError where it is none, or larger than Pillow thinks safe."
+        if self.size[0] * self.size[1] > 2 * Image.MAX_IMAGE_PIXELS: raise ValueError(f'{self.size}: too many pixels')
         im = unavif(self.data, self.coded())
         return im if im.size == self.size else im.resize(self.size, Image.Resampling.BICUBIC)
 
@@ -113,7 +115,8 @@ def to_bytes(secrets:Sequence[Secret])->bytes:
     return head + lengths + b''.join(s.data for s in secrets)
 
 def from_bytes(data:bytes, count:int)->list[Secret]:
-    "The inverse of `to_bytes`, for bytes that are known to be whole; zeros at the end do no harm."
+    "The inverse of `to_bytes`; zeros at the end do no harm. Raises ValueError where there are too few."
+    if len(data) < overhead(count): raise ValueError(f'{count} secrets in {len(data)} bytes')
     head, at = [struct.unpack('>HHB', data[5*i:5*i + 5]) for i in range(count)], 5*count
     lengths = [int.from_bytes(data[at + 3*i:at + 3*i + 3], 'big') for i in range(count - 1)]
     ends = np.cumsum([at + 3*(count - 1), *lengths])

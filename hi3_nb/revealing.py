@@ -148,6 +148,7 @@ def _revealed(found, lock):
 
 # %% ../nbs/16_revealing.ipynb #21312ed2
 def _read(got, header, lock):
+    if not 1 <= header.count <= 4: raise ValueError(f'{header.count} secrets')
     layout = got.layout(header)
     def images(tier): # those that are open; None where the tier is lost
         if (data := got.message(layout, tier, getattr(header, tier))) is None: return None

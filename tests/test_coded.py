@@ -1,5 +1,6 @@
 "The coded channel: what was sent comes back bit for bit, or not at all; pictures keep what was promised."
 import hashlib
+import struct
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,13 +11,16 @@ from PIL import Image
 
 from hi3_nb.code import Code
 from hi3_nb.coded import PROMISES, Sender, hide
+from hi3_nb.coded_file import hide_file
 from hi3_nb.distortions import real_attack
 from hi3_nb.images import EXAMPLES, package_file, read_image
+from hi3_nb.locks import TIERS, Lock
 from hi3_nb.masking import choose_levels, fit_levels
+from hi3_nb.payload import File, avif, from_bytes
 from hi3_nb.qim import Frame, planes, read, write
 from hi3_nb.receiver import candidates, inner_size
 from hi3_nb.revealing import Received, reveal
-from hi3_nb.tiers import BASES, Header, Layout, decode, opened, sealed
+from hi3_nb.tiers import BASES, FILE, LOCKED, Header, Layout, decode, opened, sealed
 
 MUTATIONS = 5000
 GOLDEN = Path(__file__).parent/'golden'/'coded-v1.png' # `cat` hidden in `china`
@@ -175,6 +179,67 @@ def test_a_page_is_marked_where_it_can_change(size):
 @pytest.mark.parametrize('size', [(16, 16), (96, 64)])
 def test_a_cover_that_is_too_small_is_refused(size):
     with pytest.raises(ValueError): hide(photo('china', size), [photo('cat', (64, 48))])
+
+
+LIES = dict(nothing=b'', zeros=bytes(60), ones=b'\xff'*60, picture=b'\0\x08\0\x08\x1f' + b'no frame'*9,
+            bomb=struct.pack('>HHB', 65535, 65535, 0) + avif(Image.new('RGB', (2048, 2048)), 1, 10),
+            deflated=b'\1\1\0\0\x50a' + b'not deflated', xz=b'\2\1\xff\xff\xffa' + bytes(60))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('lie', LIES)
+def test_a_message_that_lies_is_damaged(lie, monkeypatch):
+    "Whole, and made by somebody who means ill: neither an exception, nor memory, nor a picture."
+    honest = Received.header
+    for said in (0, 1, 63, 1 | LOCKED, 63 | LOCKED, 1 | FILE, 1 | FILE | LOCKED):
+        with monkeypatch.context() as m:
+            m.setattr(Received, 'header', lambda self, said=said: replace(honest(self), secrets=said))
+            m.setattr(Received, 'message', lambda *_: LIES[lie])
+            found = reveal(sent(), None, ['a password'])
+            assert found.what in ('damaged', 'locked', 'file') and not found.pictures
+            if found.file: assert len(found.file.data) <= len(LIES[lie])
+
+
+def messages(marked): # of the tiers, and the header
+    got = Received(marked, inner_size(marked.size))
+    header = got.header()
+    return {n: m for n in TIERS if (m := got.message(got.layout(header), n, getattr(header, n)))}, header
+
+
+@pytest.mark.slow
+def test_a_closed_secret_never_stands_in_the_clear():
+    "Nor do two pictures with the same secret and the same password have anything in common."
+    cover, secret = photo('china', (320, 240)), photo('cat', (96, 64))
+    marked = [hide(cover, [secret], PROMISES['light'], passwords=['a password'])[0] for _ in range(2)]
+    (one, header), (two, _) = map(messages, marked)
+    assert header.locked and header.count == 1 and {'picture', 'fine'} <= set(one)
+    for tier, message in one.items():
+        plain, = Lock(['a password']).open(message, 1, tier)
+        assert from_bytes(plain, 1)[0].image()
+        assert not any(plain[i:i + 6] in message for i in range(len(plain) - 5) if any(plain[i:i + 6]))
+        assert np.mean([a == b for a, b in zip(message, two[tier])]) < .05 # one byte in 256 is equal by chance
+        assert all(Lock([w]).open(message, 1, tier) == [None] for w in ('a passworD', 'a password ', 'x'))
+    assert reveal(marked[0]).what == reveal(marked[0], None, ['another']).what == 'locked'
+    assert not reveal(marked[0], None, ['another']).pictures
+    assert reveal(marked[0], None, ['another', 'a password']).what == 'fine'
+
+
+@pytest.mark.slow
+def test_damage_and_a_wrong_password_are_told_apart():
+    marked = hide(photo('china', (256, 256)), [photo('cat', (96, 64))], passwords=['a password'])[0]
+    said = {a: [reveal(real_attack(marked, a)[0], None, words).what for words in ((), ['wrong'], ['a password'])]
+            for a in ('jpeg70', 'jpeg10', 'jpeg1')}
+    assert said['jpeg70'] == ['locked', 'locked', 'picture']
+    assert set(said['jpeg10'] + said['jpeg1']) <= {'damaged', 'nothing', 'thumbnail'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('size', [(256, 192), (1200, 800)])
+@pytest.mark.parametrize('data', [b'', b'x', b'a line\n'*99])
+def test_a_tiny_file_comes_back(data, size):
+    marked = hide_file(photo('china', size), File('a.txt', data), PROMISES['light'])[0]
+    for attack in 'none', PROMISES['light'].attacks(size)[0]:
+        assert reveal(real_attack(marked, attack, back=False)[0]).file == File('a.txt', data)
 
 
 def test_a_file_of_this_version_is_read_as_ever():

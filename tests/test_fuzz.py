@@ -26,7 +26,7 @@ SECONDS, MEGABYTES = 30, 1500 # for one file; growth over all of them
 
 
 def originals():
-    "Small valid files of every kind that the three formats have."
+    "Small valid files of every kind that the four formats have."
     im = read_image(package_file(EXAMPLES['cat'])).resize((32, 32))
     exif = Image.Exif()
     exif[0x0112], exif[0x010e] = 6, 'a cat'
@@ -44,7 +44,9 @@ def originals():
         *(('jpg', i, {}) for i in (im, grey, im.convert('CMYK'))), ('jpg', im, dict(progressive=True)),
         ('jpg', im, dict(exif=exif, comment=b'a cat')), ('jpg', im, dict(subsampling=0, restart_marker_blocks=1)),
         ('webp', im, {}), ('webp', im, dict(lossless=True)), ('webp', holes, {}), ('webp', im, animation),
-        ('webp', im, dict(exif=exif, icc_profile=b'\0'*200))]
+        ('webp', im, dict(exif=exif, icc_profile=b'\0'*200)),
+        ('avif', im, {}), ('avif', holes, dict(quality=100)), ('avif', im, dict(exif=exif, subsampling='4:4:4')),
+        ('avif', im, animation)]
     def encoded(kind, i, options):
         f = io.BytesIO()
         i.save(f, dict(jpg='JPEG').get(kind, kind.upper()), **options)
@@ -70,7 +72,7 @@ def repeat(r, data, _):
 
 
 def pieces(data):
-    "Chunks of PNG and WebP, segments of JPEG."
+    "Chunks of PNG and WebP, boxes of AVIF, segments of JPEG."
     if data[:4] == b'\x89PNG':
         out, at = [data[:8]], 8
         while at + 8 <= len(data):
@@ -82,6 +84,13 @@ def pieces(data):
         while at + 8 <= len(data):
             size = struct.unpack_from('<I', data, at + 4)[0]
             out, at = [*out, data[at:at + 8 + size + size % 2]], at + 8 + size + size % 2
+        return out
+    if data[4:8] == b'ftyp': # and what lies in the box 'meta'
+        out, at = [], 0
+        while at + 8 <= len(data):
+            size, kind = struct.unpack_from('>I4s', data, at)
+            size = max(8, size)
+            out, at = [*out, data[at:at + (12 if kind == b'meta' else size)]], at + (12 if kind == b'meta' else size)
         return out
     out, at = [data[:2]], 2
     while data[at + 1] != 0xda: # start of scan: from here it is one piece
@@ -141,16 +150,16 @@ class Small:
     def __init__(self):
         self.ran = Counter()
         self.hide_whole, self.reveal_whole = coded.hide, revealing.reveal
-    def hide(self, cover, secrets, *a):
+    def hide(self, cover, secrets, *a, **kw):
         self.ran['hide'] += 1
         marked = cover.copy()
         if self.ran['hide'] % 50: return marked, dict(bits=dict(picture=0)) # hiding takes a second
         small, done = self.hide_whole(PLAIN, [cut(s) for s in secrets], coded.PROMISES['light'])
         marked.paste(small)
         return marked, done
-    def reveal(self, marked, search=None):
+    def reveal(self, marked, *a):
         self.ran['reveal'] += 1
-        return self.reveal_whole(cut(marked), search)
+        return self.reveal_whole(cut(marked), *a)
 
 
 PLAIN = Image.effect_noise((160, 128), 40).convert('RGB')
