@@ -141,14 +141,14 @@ class Small:
     def __init__(self):
         self.ran = Counter()
         self.hide_whole, self.reveal_whole = coded.hide, revealing.reveal
-    def hide(self, cover, secrets, *a):
+    def hide(self, cover, secrets, *a, **kw):
         self.ran['hide'] += 1
         marked = cover.copy()
         if self.ran['hide'] % 50: return marked, dict(bits=dict(picture=0)) # hiding takes a second
         small, done = self.hide_whole(PLAIN, [cut(s) for s in secrets], coded.PROMISES['light'])
         marked.paste(small)
         return marked, done
-    def reveal(self, marked, search=None):
+    def reveal(self, marked, search=None, passwords=()):
         self.ran['reveal'] += 1
         return self.reveal_whole(cut(marked), search)
 
