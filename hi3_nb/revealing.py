@@ -82,14 +82,21 @@ def _upright(picture): # at the likeliest size, whatever blurred it; at the othe
     grey, (first, *others) = picture.convert('L'), candidates(picture.size)
     seen = (s for s in others if glance(grey.resize(s, Image.Resampling.LANCZOS)) > PROMISING)
     for size in (first, *seen):
-        if score((got := Received(picture, size)).pilots) > FOUND: return got
+        if score((got := Received(picture, size)).pilots) <= FOUND: continue
+        rest = (Received(picture, s) for s in _near(size, picture.size) if s != size)
+        return max((got, *rest), key=lambda r: score(r.pilots))
     return None
+
+def _near(size, whole): # sizes that differ by a pixel: resizing has rounded the shorter side, and one of them fits best
+    return [s for s in candidates(whole) if max(s) == max(size)] if size != whole else [size]
 
 # %% ../nbs/16_revealing.ipynb #a2a6db12
 def _turned(grey): # the size at which it was marked, and the turn; or nothing
     for size in candidates(grey.size):
         small = grey.resize(size, Image.Resampling.LANCZOS)
-        yield from ((im.size, t) for t in TURNS[1:] if glance(im := turned(small, t)) > FOUND)
+        for turn in (t for t in TURNS[1:] if glance(turned(small, t)) > FOUND):
+            found = (turned(grey.resize(s, Image.Resampling.LANCZOS), turn) for s in _near(size, grey.size))
+            yield max(found, key=glance).size, turn
 
 def _resized(picture): # a small picture that has another size now: it had from half to twice as many pixels a side
     grey, long = picture.convert('L'), max(picture.size)

@@ -129,6 +129,15 @@ def test_a_large_cover_keeps_its_promise_at_whatever_size_it_arrives():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('size', [(1600, 1066), (1066, 1600)])
+def test_a_side_that_resizing_rounds_the_other_way(size):
+    marked = sent('china', size)
+    received = real_attack(marked, 'fit1080+jpeg75', 9, back=False)[0]
+    assert inner_size(received.size)[0] / received.width != inner_size(marked.size)[0] / marked.width
+    assert reveal(received).pictures[0].tobytes() == reveal(marked).pictures[0].tobytes()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('attack', ['none', 'jpeg85'])
 @pytest.mark.parametrize('box', [(40, 30, 1160, 780), (0, 100, 1100, 800), (3, 2, 1200, 799)])
 def test_a_part_of_a_large_cover_is_enough(box, attack):

@@ -133,14 +133,15 @@ def test_paths_that_cannot_be_read_or_written(fails):
     hide = ['hide', 'cover.png', 'secret.png', '-o']
     for words, says in ((['hide', 'missing.png', 'secret.png', '-o', 'new.png'], 'missing.png: No such file'),
                         (['reveal', 'missing.png', '-o', 'new'], 'missing.png'),
-                        (['reveal', 'folder.png', '-o', 'new'], 'Is a directory'),
+                        (['reveal', 'folder.png', '-o', 'new'], 'no picture in this folder'),
                         (['compare', 'cover.png', 'x'*300], 'too long'),
                         ([*hide, 'missing/new.png'], 'no such folder'), ([*hide, 'file/new.png'], 'no such folder'),
                         ([*hide, 'folder.png', '--force'], 'is a folder'), ([*hide, 'x'*300 + '.tiff'], 'too long'),
                         (['reveal', 'cover.png', '-o', 'file'], 'is not a folder'),
                         (['reveal', 'cover.png', '-o', 'file/new'], 'Not a directory'),
                         ([*hide, 'new'], 'there are .png'), ([*hide, 'new.gif'], 'there are .png'),
-                        (['measure', '-o', 'file'], '--force'), (['measure', '-o', 'folder.png'], 'is a folder')):
+                        (['measure', '--weights', 'p1', '-o', 'file'], '--force'),
+                        (['measure', '--weights', 'p1', '-o', 'folder.png'], 'is a folder')):
         fails(*words, says=says)
 
 
