@@ -166,13 +166,26 @@ def psnr_of(a:Image.Image, b:Image.Image)->float: # of one size
     squared = sum(np.square(np.subtract(x, y, dtype=np.float32)).sum(dtype=float) for x, y, _ in _strips(a, b))
     return round(-10 * math.log10(max(1e-10, squared / (3 * a.width * a.height * 255**2))), 4)
 
+# %% ../nbs/22_files.ipynb #001c7678
+def _local_mean(v): # (H, W, 3): over the window of SSIM, mirrored at the borders
+    import numpy as np
+    window = np.exp(-.5 * (np.arange(-5, 6, dtype=np.float32) / 1.5)**2)
+    for axis in 0, 1:
+        wide = np.pad(v.swapaxes(0, axis), ((5, 5), (0, 0), (0, 0)), 'reflect')
+        v = sum(w * wide[i:len(wide) - 10 + i] for i, w in enumerate(window / window.sum())).swapaxes(0, axis)
+    return v
+
 def ssim_of(a:Image.Image, b:Image.Image)->float|None: # of one size; None for pictures smaller than the window
-    "SSIM as `hi3_nb.images.ssim` defines it."
-    from hi3_nb.images import gaussian_blur, similarity, to_tensor
+    "SSIM as `hi3_nb.images.ssim` defines it, without PyTorch."
+    import numpy as np
     if min(a.size) < 11: return None
-    mean = lambda v: gaussian_blur(v, 1.5)
-    strips = (similarity(to_tensor(x), to_tensor(y), mean)[..., rows, :] for x, y, rows in _strips(a, b, 5))
-    return sum(s.mean((0, 1, 3)).sum().item() for s in strips) / a.height
+    total = 0.
+    for *pair, rows in _strips(a, b, 5):
+        p, q = (np.asarray(im, np.float32) / 255 for im in pair)
+        x, y, xx, yy, xy = (_local_mean(v)[rows] for v in (p, q, p*p, q*q, p*q))
+        same = (2*x*y + .01**2) * (2*(xy - x*y) + .03**2)
+        total += (same / ((x*x + y*y + .01**2) * (xx - x*x + yy - y*y + .03**2))).mean((1, 2)).sum(dtype=float)
+    return float(total / a.height)
 
 # %% ../nbs/22_files.ipynb #5d53b59e
 def marked_file(marked:Image.Image, cover:Path, output:Path, quality:int|None,

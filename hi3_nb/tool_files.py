@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hi3_nb.tool import Found
 
 from .files import (FORMATS, STREAM, check_existing, check_fits, check_outputs, encode, made_folder, marked_file,
-                          psnr_of, read_picture, write_files)
+                          psnr_of, read_picture, source, write_files)
 
 # %% ../nbs/22_tool_files.ipynb #3c401120
 def hide_into(output:Path, cover:Path, secrets:list[Path]|Path, # pictures, or any file
@@ -30,7 +30,9 @@ def hide_into(output:Path, cover:Path, secrets:list[Path]|Path, # pictures, or a
     from hi3_nb import checks, coded, coded_file, messengers, revealing, tool
     chosen, picture = messengers.promise_by(promise), read_picture(cover, notes)
     check_fits(output, picture.size)
-    hidden = tool.as_file(secrets) if isinstance(secrets, Path) else [read_picture(s, notes) for s in secrets]
+    if secrets == STREAM: hidden = tool.as_file(source(STREAM).read())
+    elif isinstance(secrets, Path): hidden = tool.as_file(secrets)
+    else: hidden = [read_picture(s, notes) for s in secrets]
     if revealing.is_marked(picture):
         notes.append(f'{cover}: something is hidden in it already; that will be lost')
     hide = coded.hide if isinstance(hidden, list) else coded_file.hide_file
@@ -38,8 +40,8 @@ def hide_into(output:Path, cover:Path, secrets:list[Path]|Path, # pictures, or a
     data, shown = marked_file(marked, cover, output, quality, notes)
     survives = dict(survives=list(chosen.attacks(picture.size)), bytes=done['bits']['picture'] // 8)
     if check: survives['comes_back'] = checks.survives(shown, passwords)
-    with made_folder(output.parent):
-        write_files({} if check else {output: data})
+    if not check:
+        with made_folder(output.parent): write_files({output: data})
     size = dict(width=shown.width, height=shown.height, psnr=round(psnr_of(picture, shown), 2))
     return dict(**size, **survives, password=bool(passwords))
 

@@ -1,5 +1,6 @@
 "Before anything is sent: what will survive, and what a cover can carry."
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def test_a_promise_for_a_messenger(run):
 def test_check_writes_nothing_and_tells_what_survives(run):
     code, out, _ = run('hide', 'cover.png', 'secret.png', '-o', 'marked.png', '--check')
     assert code == 0 and 'not written' in out and not Path('marked.png').exists()
+    os.mkdir('covers')
+    os.link('cover.png', 'covers/cover.png')
+    assert run('hide', 'covers', 'secret.png', '-o', 'new', '--check')[0] == 0 and not Path('new').exists()
     told = dict(line.rsplit('  ', 1) for line in out.splitlines()[1:])
     told = {k.strip(): v.strip() for k, v in told.items()}
     assert told['jpeg70'] == told['whatsapp twice'] == 'comes back' and set(told.values()) > {'comes back'}

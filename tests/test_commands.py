@@ -300,7 +300,8 @@ def test_in_a_shell(folder):
     quick = ('import sys; from hi3_nb.commands import main; main(["--help"]); '
              'sys.exit("torch" in sys.modules or "numpy" in sys.modules)')
     assert subprocess.run([sys.executable, '-c', quick], stdout=subprocess.DEVNULL).returncode == 0
-    for words in ('hide', 'cover.png', 'secret.png', '-o', 'again.png'), ('reveal', 'again.png', '-o', 'found'):
+    for words in (('hide', 'cover.png', 'secret.png', '-o', 'again.png'), ('reveal', 'again.png', '-o', 'found'),
+                  ('compare', 'cover.png', 'again.png')):
         code = f'import sys; from hi3_nb.commands import main; sys.exit(main({words}) or "torch" in sys.modules)'
         assert subprocess.run([sys.executable, '-c', code], stdout=subprocess.DEVNULL).returncode == 0, words
 

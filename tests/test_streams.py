@@ -54,6 +54,8 @@ def test_standard_input_and_output():
     attacked = shell('attack', '-', 'jpeg90', '-o', '-', input=marked.stdout)
     found = shell('reveal', '-', '-o', '-', input=attacked.stdout)
     assert found.returncode == 0 and Image.open(io.BytesIO(found.stdout)).size == (96, 64)
+    words = shell('hide', 'in/b.png', '--file', '-', '-o', '-', '--promise', 'light', input=b'some words')
+    assert shell('reveal', '-', '-o', '-', input=words.stdout).stdout == b'some words'
     empty = shell('reveal', '-', '-o', 'new', input=b'')
     assert empty.returncode == 2 and empty.stderr.startswith(b'hi3: standard input: ')
     assert empty.stderr.count(b'\n') == 1
@@ -70,8 +72,9 @@ def test_closed_streams(closed):
 @pytest.mark.parametrize('gigabytes', [.3, 1, 2, 3])
 def test_little_memory(gigabytes):
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (int(gigabytes * 2**30),)*2)
-    p = shell('hide', 'in/b.png', 'secret.png', '-o', 'new.png', '--promise', 'light', preexec_fn=limit)
-    assert p.returncode == 0 or (p.returncode == 2 and p.stderr.count(b'\n') == 1), p.stderr.decode()
+    for words in ('hide', 'in/b.png', 'secret.png', '-o', 'new.png', '--promise', 'light'), ('compare', *['in/b.png']*2):
+        p = shell(*words, preexec_fn=limit)
+        assert p.returncode == 0 or (p.returncode == 2 and p.stderr.count(b'\n') == 1), p.stderr.decode()
 
 
 @pytest.mark.parametrize('size', [(1, 1), (5, 3), (1, 400)])
