@@ -116,7 +116,7 @@ def find_part(picture:Image.Image)->tuple[Received, None]|None: # 8-bit RGB
         canvas, seen = cut_out(picture, shape, grid, there)
         got = Received(canvas, canvas.size, Frame(shape).only(seen))
         if got.header(): break
-    return got and (got, None)
+    return (got, None) if got and score(got.pilots) > FOUND else None
 
 # %% ../nbs/16_revealing.ipynb #00f90af8
 ANSWERS = 'nothing', 'damaged', 'thumbnail', 'locked', 'picture', 'file', 'fine' # from worst to best
