@@ -108,6 +108,7 @@ def _resized(picture): # a small picture that has another size now: it had from 
     im = picture.resize(max(near, key=found), Image.Resampling.LANCZOS)
     return Received(im, im.size), None
 
+# %% ../nbs/16_revealing.ipynb #1233ce6d
 def find_part(picture:Image.Image)->tuple[Received, None]|None: # 8-bit RGB
     "The carriers of a part of a marked picture, or of one on a page. A search of seconds."
     grey, got = picture.convert('L'), None
