@@ -124,7 +124,7 @@ def test_weights_that_are_a_pickle_are_refused_and_run_nothing(name, tmp_path, a
     path, bite, cover = tmp_path/name, tmp_path/'bitten', tmp_path/'cover.png'
     torch.save(dict(weights=Poison(bite)), path)
     Image.new('RGB', (64, 64)).save(cover)
-    for words in (['reveal', cover, '-o', tmp_path/'new', '--weights', path], ['info', path]):
+    for words in (['evaluate', tmp_path, '--weights', path], ['info', path]):
         assert main([str(w) for w in words]) == 2
         out, err = capfd.readouterr()
         assert out == '' and err.count('\n') == 1 and err.startswith(f'hi3: {path}: '), err
