@@ -66,10 +66,12 @@ def test_configurations_are_read(name):
 def test_evaluation_does_not_depend_on_processes(tiny):
     few = 'curve=[]', 'curve_pairs=3', 'cw_pairs=0', 'sets=[train]', 'attacks=[none, noise5, crop0.7]'
     changes = [f'evaluate.{k}' for k in ('pairs=10', 'batch=2', *few)] # 5 batches: 2, 2 and 1 for three processes
+    assert tiny.run('measured', 'train.steps=2').returncode == 0
+    measure = '-m', 'hi3_nb.commands', 'measure', '--weights', tiny.folder/'measured'/'model.safetensors'
     files = []
     for name, count in (('one_gpu', 1), ('many_gpus', 2), ('many_gpus', 3)):
         launch = '-m', 'accelerate.commands.launch', '--config_file', CONFIGS/f'{name}.yaml', '--num_processes', count
-        p = tiny.run(f'evaluated-{count}.json', *changes, command=('-m', 'hi3_nb.commands', 'measure'), timeout=120,
+        p = tiny.run(f'evaluated-{count}.json', *changes, command=measure, timeout=120,
                      env=dict(ACCELERATE_USE_CPU='true'), launcher=launch)
         assert p.returncode == 0, p.err
         assert p.out.count('| **marked') == 1 # one process tells
