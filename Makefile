@@ -30,8 +30,8 @@ RESOLUTION ?= lowest-direct
 supported: BARE := build/$(RESOLUTION)
 supported: ## the tests that need no tool of ours, with the oldest libraries that pyproject.toml allows
 	uv venv --quiet --clear --python $(PYTHON) $(BARE)
-	uv pip install --quiet --python $(BARE) --resolution $(RESOLUTION) -r pyproject.toml
-	uv pip install --quiet --python $(BARE) -r pyproject.toml --extra photos pytest
+	uv pip install --quiet --python $(BARE) --resolution $(RESOLUTION) -r pyproject.toml --extra train
+	uv pip install --quiet --python $(BARE) -r pyproject.toml --extra train --extra photos pytest
 	PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 $(BARE)/bin/python -m pytest -q
 
 docs: env ## the site in _docs/, from stored outputs; nothing is executed

@@ -99,7 +99,7 @@ def explain(e:BaseException)->str|None:
     "What went wrong, in words; None for what no user can cause."
     if isinstance(e, typer.TyperException): return e.format_message()
     if isinstance(e, SystemExit) and isinstance(e.code, str): return e.code
-    if isinstance(e, ModuleNotFoundError): return f'{e.name} is not installed; try: pip install "hi3-nb[photos]"'
+    if isinstance(e, ModuleNotFoundError): return f'{e.name} is not installed; try: pip install "hi3-nb[train]"'
     if isinstance(e, MemoryError): return 'not enough memory'
     if isinstance(e, (RuntimeError, ImportError)) and _SCARCE.search(str(e)): return 'not enough memory'
     if isinstance(e, OSError) and e.strerror: return f'{e.filename}: {e.strerror}' if e.filename else e.strerror
