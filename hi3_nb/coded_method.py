@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from .coded import Promise, hide, promise_of
-from .evaluation import EvaluateConfig, evaluate
+from .data import Photos
+from .evaluation import EvaluateConfig, evaluate_set
 from .hi3 import Method
 from .images import to_pil, to_tensor
-from .records import provenance
-from .revealing import reveal
+from .records import file_hash, provenance
+from .revealing import READ, reveal
 
 # %% ../nbs/16_coded_method.ipynb #7c58db74
 @dataclass
@@ -39,10 +40,12 @@ class CodedConfig:
 
 # %% ../nbs/16_coded_method.ipynb #223260d4
 class Coded(Method):
-    "The coded channel. What a picture has lost comes back grey."
+    "The coded channel. What is lost comes back as a thumbnail where there is one, else grey."
     name, Config = 'coded', CodedConfig
 
-    def __init__(self, config:CodedConfig=CodedConfig()): super().__init__(config)
+    def __init__(self, config:CodedConfig=CodedConfig()):
+        super().__init__(config)
+        self.refused, self.lost = 0, [] # covers; pictures, at each call of `recover`
 
     def embed(self, cover, secrets, strength=1.):
         "The change and the marked picture. `strength` has no part in it: a promise says how faint the mark is."
@@ -53,21 +56,33 @@ class Coded(Method):
     def _marked(self, cover, secrets): # a cover that cannot keep the promise stays as it is: its secrets count as lost
         hidden, promise = [to_pil(s) for s in secrets], self.config.chosen()
         try: return to_tensor(hide(to_pil(cover), hidden, promise, self.config.speed)[0])
-        except ValueError: return cover[None]
+        except ValueError:
+            self.refused += 1
+            return cover[None]
 
     def recover(self, attacked):
         "The secrets at the size of the picture."
         size = attacked.shape[-1], attacked.shape[-2]
+        self.lost.append(0)
         return torch.stack([self._revealed(to_pil(x), size) for x in attacked]).to(attacked.device)
 
     def _revealed(self, picture, size):
-        found = reveal(picture).pictures or [Image.new('RGB', size, (128, 128, 128))] * self.config.secrets
+        r = reveal(picture)
+        self.lost[-1] += r.what not in READ
+        found = r.pictures or [Image.new('RGB', size, (128, 128, 128))] * self.config.secrets
         return torch.cat([to_tensor(p.resize(size, Image.Resampling.BICUBIC)) for p in found])
 
 # %% ../nbs/16_coded_method.ipynb #deecf479
 def evaluate_coded(config:CodedConfig, arrays:dict[str, str|Path], # name of a set -> prepared array
                    c:EvaluateConfig=EvaluateConfig())->dict:
-    "The record of an evaluation of the coded channel, as stages.evaluate_weights makes them of networks."
-    sets = evaluate(Coded(config).eval(), arrays, c)
+    """The record of an evaluation of the coded channel, as stages.evaluate_weights makes them of networks.
+    It also counts: covers that were refused, and after each attack the pictures that came back as thumbnails at best,
+    those of refused covers among them."""
+    sets = {}
+    for name, array in arrays.items():
+        model = Coded(config).eval()
+        r = sets[name] = evaluate_set(model, Photos(array), c.attacks, c.pairs, c.batch, config.secrets, label=name)
+        for i, a in enumerate(c.attacks): r['attacks'][a]['lost'] = sum(model.lost[i::len(c.attacks)])
+        r |= dict(refused=model.refused, baselines={}, data=file_hash(array))
     about = dict(file='', hash='', method=Coded.name, config=asdict(config), about={})
     return dict(sets=sets, config=asdict(c), weights=about, **provenance('cpu'))

@@ -9,7 +9,7 @@ __all__ = ['REPORTED', 'MEASURED', 'TELEGRAM', 'MESSENGERS', 'Messenger', 'ForMe
 from dataclasses import dataclass
 
 from .coded import PROMISES, Promise, promise_of
-from .receiver import INNER, WHOLE, at_inner
+from .receiver import WHOLE, at_inner, near_side
 
 # %% ../nbs/16_messengers.ipynb #45ac9c6d
 REPORTED = 'reported by users, November 2026'
@@ -47,7 +47,7 @@ class ForMessenger(Promise):
     def inner(self, size:tuple[int, int])->tuple[int, int]: # W, H -> W, H
         "The size at which a picture is marked."
         if max(size) < WHOLE: return size
-        return at_inner(size, min(INNER, key=lambda n: abs(n - self.shrink * min(self.arrives, max(size)))))
+        return at_inner(size, near_side(self.shrink * min(self.arrives, max(size))))
 
 def promise_by(name:str)->Promise: # one of PROMISES or MESSENGERS
     "What a marked picture survives, by a name: as faint as standard. Raises `ValueError`, naming those that there are."
