@@ -8,6 +8,7 @@ __all__ = ['PROFILES', 'stream', 'uniform', 'shuffled', 'repetitions', 'Decoded'
 # %% ../nbs/13_code.ipynb #6934e9c4
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,9 +24,12 @@ def uniform(key:bytes, label:str, n:int)->np.ndarray: # (n,) float64 in [0, 1)
     "`stream` over 2^32."
     return stream(key, label, n) / 2**32
 
-def shuffled(key:bytes, label:str, n:int)->np.ndarray: # (n,) int64
+@lru_cache(32) # all attempts at one picture ask for the same few
+def shuffled(key:bytes, label:str, n:int)->np.ndarray: # (n,) int64, read-only
     "The numbers below n in an order of their own: the order of `stream`, equals as they come."
-    return np.argsort(stream(key, label, n), kind='stable')
+    found = np.argsort(stream(key, label, n), kind='stable')
+    found.flags.writeable = False
+    return found
 
 # %% ../nbs/13_code.ipynb #3df75aaf
 PROFILES = { # rate: (bits in a group; share of bits repeated 3 times; a middle number of times, its share; a high one)
@@ -69,7 +73,8 @@ class Code:
         self.of = np.repeat(np.arange(k), often)            # copy -> its bit
         self.first = np.r_[0, np.cumsum(often)[:-1]]        # bit -> its first copy
         self.place = shuffled(b'', f'code {k} {n}', len(self.of)) # place -> copy; first places of all groups first
-        self.back = np.argsort(self.place)                  # copy -> place
+        self.back = np.empty_like(self.place)               # copy -> place
+        self.back[self.place] = np.arange(len(self.place))
 
     def _sent(self, x): return np.resize(x, self.n)
 

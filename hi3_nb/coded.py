@@ -75,11 +75,13 @@ def with_headroom(cover:Image.Image)->Image.Image:
 def add(cover:Image.Image, change:np.ndarray, size:tuple[int, int])->Image.Image: # (h, w, 3), levels; inner size
     "The picture with a change, which is enlarged where the inner size is not its own."
     out, (w, h) = np.array(cover), size
-    change = np.pad(change, ((0, h - change.shape[0]), (0, w - change.shape[1]), (0, 0)))
-    for i in range(3): # a channel at a time: floats of a large picture are large
-        more = Image.fromarray(change[..., i].astype(np.float32))
-        if size != cover.size: more = more.resize(cover.size, Image.Resampling.BICUBIC)
-        out[..., i] = np.clip(np.rint(out[..., i] + np.asarray(more)), 0, 255)
+    change = np.pad(change, ((0, h - change.shape[0]), (0, w - change.shape[1]), (0, 0))).astype(np.float32)
+    more = [Image.fromarray(np.ascontiguousarray(change[..., i])) for i in range(3)]
+    for top in range(0, cover.height, 256): # in strips: floats of a large picture are large
+        rows = out[top:top + 256]
+        box, shape = (0, top*h / cover.height, w, (top + len(rows))*h / cover.height), (cover.width, len(rows))
+        strip = [np.asarray(m.resize(shape, Image.Resampling.BICUBIC, box)) for m in more]
+        rows[:] = np.clip(np.rint(rows + np.stack(strip, -1)), 0, 255)
     return Image.fromarray(out)
 
 # %% ../nbs/16_coded.ipynb #fda0969d

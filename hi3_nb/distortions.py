@@ -56,8 +56,10 @@ def fitted(im:Image.Image, longest:float)->Image.Image: # pixels
 
 def noisy(im:Image.Image, sigma:float, rng:np.random.Generator)->Image.Image: # sigma: levels
     "Add white Gaussian noise and round to 8 bits."
-    a = np.asarray(im, dtype=np.float64)
-    return Image.fromarray((a + rng.normal(0, sigma, a.shape)).round().clip(0, 255).astype(np.uint8))
+    out = np.array(im)
+    for rows in np.array_split(out, max(1, len(out) // 256)): # in strips: floats of a large picture are large
+        rows[:] = (rows + rng.normal(0, sigma, rows.shape)).round().clip(0, 255)
+    return Image.fromarray(out)
 
 # %% ../nbs/04_distortions.ipynb #c6ab02d1
 def crop_box(area:float, # share of the image that survives
