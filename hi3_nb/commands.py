@@ -175,7 +175,7 @@ def info_command(name:Annotated[str | None, argument(metavar='NAME', help=(
     \b
     hi3 info cover.jpg --for whatsapp
     hi3 info
-    hi3 info p1_fourth --json
+    hi3 info p1 --json
     """
     if name and Path(name).is_file() and Path(name).suffix != '.safetensors':
         text, result = cover_info(Path(name), messenger or promise or 'standard', notes := [])

@@ -109,7 +109,7 @@ def measure_command(out:Annotated[Path, option('--out', '-o', metavar='RECORD', 
 
     \b
     hi3 measure --weights runs/mine/model.safetensors --out mine.json
-    hi3 measure --weights p1_fourth --data paper/data/prepared --out p1.json --set evaluate.pairs=100
+    hi3 measure --weights p1 --data paper/data/prepared --out p1.json --set evaluate.pairs=100
     """
     check_existing(out, force)
     p = _parameters(params, changes)

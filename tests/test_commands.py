@@ -521,7 +521,7 @@ def test_evaluate_and_info(works, hi3, folder):
     assert any('bad.png' in n for n in result['notes'])
     code, out, _ = hi3(*words)
     assert code == 0 and '| JPEG quality 70 |' in out
-    info, = works('info', 'p1_fourth')['weights']
+    info, = works('info', 'p1')['weights']
     assert info['config']['secrets'] == 1 and info['method'] == 'hi3'
     assert hi3('--version')[1].startswith('hi3 ') and 'Usage' in hi3()[1]
     for command in ('hide', 'reveal', 'attack', 'compare', 'evaluate', 'train', 'measure', 'info'):
