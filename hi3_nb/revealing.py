@@ -21,7 +21,7 @@ from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sig
 from .receiver import (FOUND, KERNELS, TURNS, WHOLE, candidates, cosines, filtered, find_kernel, glance,
                              marked_part, score, to_inner, turned)
 from .searching import coarse, cut_out, fine, frames
-from .tiers import FILE, Header, Layout, decode, opened, tiles_of
+from .tiers import FILE, Header, Layout, decode, opened, sealed, tiles_of, used
 
 # %% ../nbs/16_revealing.ipynb #aff1eaf0
 class Received:
@@ -62,6 +62,11 @@ class Received:
             if cosines(fine[f.pilots]).mean() < .3: return None # not from a file that was touched
             return opened(decode(layout.fine, k, fine, f.pilots, f, 0*layout.cls))
         return opened(decode(getattr(layout, name), k, phase, layout.pilots, f, layout.cls))
+
+    def used(self, layout:Layout, message:bytes)->float: # as it was found in the picture's tier
+        "How much of the code's margin it has used: 0 none, 1 all of it."
+        bits = sealed(message, 8*(len(message) + 4))
+        return used(layout.picture, bits, layout.phases(self.c)[0], self.frame, layout.cls)
 
 # %% ../nbs/16_revealing.ipynb #839906fb
 PROMISING = 2. # a score that deserves a second look
@@ -133,6 +138,7 @@ class Revealed:
     seen: float = 1.            # share of the marked picture that is there
     closed: int = 0             # secrets that no password opened
     file: File|None = None      # a file that was hidden instead of pictures
+    used: float|None = None     # how much of the code's margin: 0 none, 1 all; None where there is no picture or file
 
 # %% ../nbs/16_revealing.ipynb #96b84883
 def reveal(picture:Image.Image, search:Callable|None=None, # 8-bit RGB; called before a search, without: there is none
@@ -149,25 +155,27 @@ def _revealed(found, lock):
     got, turn = found
     header, at = got.header(), (got.frame.shape[::-1], turn, float(got.frame.seen.mean()))
     if header is None: return Revealed('damaged', [], *at)
-    try: what, found = _read(got, header, lock)
+    try: what, found, margin = _read(got, header, lock)
     except ValueError: return Revealed('damaged', [], *at) # a header that makes no sense
-    if what == 'file': return Revealed(what, [], *at, file=found[0])
-    return Revealed(what, found, *at, header.count - len(found) if header.locked else 0)
+    if what == 'file': return Revealed(what, [], *at, file=found[0], used=margin)
+    return Revealed(what, found, *at, header.count - len(found) if header.locked else 0, used=margin)
 
 # %% ../nbs/16_revealing.ipynb #21312ed2
-def _read(got, header, lock):
+def _read(got, header, lock): # one of ANSWERS, what there is to show, how much of the margin is used
     if not 1 <= header.count <= 4: raise ValueError(f'{header.count} secrets')
     layout = got.layout(header)
-    def images(tier): # those that are open; None where the tier is lost
-        if (data := got.message(layout, tier, getattr(header, tier))) is None: return None
-        return [s if header.secrets & FILE else s.image() for s in _secrets(data, header, lock, tier)]
-    if (found := images('picture')) is not None:
-        if not found: return 'locked', []
-        if header.secrets & FILE: return 'file', found
-        fine = images('fine')
-        return ('picture', found) if fine is None else ('fine', [refined(b, f) for b, f in zip(found, fine)])
-    found = images('thumbnail')
-    return ('thumbnail', found) if found else ('damaged', [])
+    def message(tier): return got.message(layout, tier, getattr(header, tier))
+    def images(data, tier): # those that are open
+        found = _secrets(data, header, lock, tier)
+        return found if header.secrets & FILE else [s.image() for s in found]
+    if (data := message('picture')) is None:
+        found = images(data, 'thumbnail') if (data := message('thumbnail')) is not None else []
+        return 'thumbnail' if found else 'damaged', found, None
+    if not (found := images(data, 'picture')): return 'locked', [], None
+    margin = got.used(layout, data)
+    if header.secrets & FILE: return 'file', found, margin
+    if (data := message('fine')) is None: return 'picture', found, margin
+    return 'fine', [refined(b, f) for b, f in zip(found, images(data, 'fine'))], margin
 
 def _secrets(data, header, lock, tier):
     read = (lambda data, _: [File.from_bytes(data)]) if header.secrets & FILE else from_bytes

@@ -28,6 +28,7 @@ class Found(list):
         self.turned = found.turned  # how the marked picture had been turned, one of receiver.TURNS
         self.seen = found.seen      # share of the marked picture that was there
         self.closed = found.closed  # how many more there are, which need another password
+        self.used = found.used      # how much of the code's margin: 0 none, 1 all; a little more and it had been lost
 
 class NotRevealed(ValueError): "There is no picture to show."
 
