@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,7 @@ from .locks import Lock
 from .masking import bits_to_levels
 from .payload import File, from_bytes, refined
 from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sigma
-from .receiver import (FOUND, KERNELS, TURNS, WHOLE, candidates, cosines, filtered, find_kernel, glance,
+from .receiver import (FOUND, KERNELS, TURNS, WHOLE, Grey, candidates, cosines, filtered, find_kernel, glance,
                              marked_part, score, to_inner, turned)
 from .searching import coarse, cut_out, fine, frames
 from .tiers import FILE, Header, Layout, decode, opened, sealed, tiles_of, used
@@ -74,22 +75,22 @@ PROMISING = 2. # a score that deserves a second look
 def find(picture:Image.Image)->tuple[Received, str|None]|None: # 8-bit RGB; one of TURNS
     "The carriers of a marked picture, and what turned it back; None where there are no pilots."
     if min(picture.size) < 16: return None
-    if got := _upright(picture): return got, None
-    for size, turn in _turned(picture.convert('L')): return Received(turned(picture, turn), size), turn
-    return _resized(picture)
+    grey = Grey(picture)
+    if size := _upright(grey): return Received(picture, size), None
+    for size, turn in _turned(grey): return Received(turned(picture, turn), size), turn
+    return _resized(picture, grey)
 
 def is_marked(picture:Image.Image)->bool: # 8-bit RGB
     "Whether something is hidden in a picture, as long as nobody has turned it."
-    return _upright(picture) is not None
+    return min(picture.size) >= 16 and _upright(Grey(picture)) is not None
 
-def _upright(picture): # at the likeliest size, whatever blurred it; at the others if a glance finds something
-    if min(picture.size) < 16: return None
-    grey, (first, *others) = picture.convert('L'), candidates(picture.size)
-    seen = (s for s in others if glance(grey.resize(s, Image.Resampling.LANCZOS)) > PROMISING)
-    for size in (first, *seen):
-        if score((got := Received(picture, size)).pilots) <= FOUND: continue
-        rest = (Received(picture, s) for s in _near(size, picture.size) if s != size)
-        return max((got, *rest), key=lambda r: score(r.pilots))
+def _upright(grey): # the size: the likeliest, whatever blurred it; or another, if a glance finds something
+    def sure(size): # the score of the pilots
+        part = np.asarray(to_inner(grey.at(size), size), np.float64)
+        return score(find_kernel(part, Frame(part.shape))[-1])
+    first, *others = candidates(grey.size)
+    for size in chain([first], (s for s in others if glance(grey.at(s)) > PROMISING)):
+        if sure(size) > FOUND: return max(_near(size, grey.size), key=sure)
     return None
 
 def _near(size, whole): # sizes that differ by a pixel: resizing has rounded the shorter side, and one of them fits best
@@ -98,16 +99,15 @@ def _near(size, whole): # sizes that differ by a pixel: resizing has rounded the
 # %% ../nbs/16_revealing.ipynb #a2a6db12
 def _turned(grey): # the size at which it was marked, and the turn; or nothing
     for size in candidates(grey.size):
-        small = grey.resize(size, Image.Resampling.LANCZOS)
-        for turn in (t for t in TURNS[1:] if glance(turned(small, t)) > FOUND):
-            found = (turned(grey.resize(s, Image.Resampling.LANCZOS), turn) for s in _near(size, grey.size))
+        for turn in (t for t in TURNS[1:] if glance(turned(grey.at(size), t)) > FOUND):
+            found = (turned(grey.at(s), turn) for s in _near(size, grey.size))
             yield max(found, key=glance).size, turn
 
-def _resized(picture): # a small picture that has another size now: it had from half to twice as many pixels a side
-    grey, long = picture.convert('L'), max(picture.size)
-    def found(size): return glance(grey.resize(size, Image.Resampling.LANCZOS))
+def _resized(picture, grey): # a small picture of another size now: it had from half to twice as many pixels a side
+    def found(size): return glance(grey.resize(size))
+    long = max(picture.size)
     sides = range(max(64, long // 2), min(WHOLE - 1, 2*long) + 1, 2)
-    tried = ([max(16, round(s * side / long)) for s in picture.size] for side in sides)
+    tried = (tuple(max(16, round(s * side / long)) for s in picture.size) for side in sides)
     if not (hit := next((size for size in tried if found(size) > FOUND), None)): return None
     near = [(hit[0] + i, hit[1] + j) for i in range(-3, 4) for j in range(-3, 4) if max(hit[0] + i, hit[1] + j) < WHOLE]
     im = picture.resize(max(near, key=found), Image.Resampling.LANCZOS)
