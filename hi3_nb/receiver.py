@@ -52,8 +52,8 @@ def to_inner(picture:Image.Image, size:tuple[int, int])->Image.Image: # size: W,
 def candidates(size:tuple[int, int])->Iterator[tuple[int, int]]: # W, H of a received picture
     "The inner sizes that it may have, likeliest first."
     order = sorted(INNER, key=lambda n: abs(n - SHRINK*max(size)))
-    yield from dict.fromkeys([inner_size(size), *(at_inner(size, n) for n in order), # or its proportions are off by a pixel
-                              *(at_inner(size, n, by) for n in order for by in (-1, 1))])
+    yield from dict.fromkeys([inner_size(size), *(at_inner(size, n) for n in order),
+                              *(at_inner(size, n, by) for n in order for by in (-1, 1))]) # off by a pixel
 
 TURNS = None, *(t.name for t in Image.Transpose) # what turns a received picture back
 

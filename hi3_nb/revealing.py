@@ -21,7 +21,7 @@ from .payload import File, from_bytes, refined
 from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sigma
 from .receiver import (FOUND, KERNELS, TURNS, WHOLE, Grey, candidates, cosines, filtered, find_kernel, glance,
                              marked_part, score, to_inner, turned)
-from .searching import coarse, cut_out, fine, frames
+from .searching import cut_out, fine, frames, sights
 from .tiers import FILE, Header, Layout, decode, opened, sealed, tiles_of, used
 
 # %% ../nbs/16_revealing.ipynb #aff1eaf0
@@ -114,15 +114,17 @@ def _resized(picture, grey): # a small picture of another size now: it had from 
     return Received(im, im.size), None
 
 # %% ../nbs/16_revealing.ipynb #1233ce6d
-def find_part(picture:Image.Image)->tuple[Received, None]|None: # 8-bit RGB
-    "The carriers of a part of a marked picture, or of one on a page. A search of seconds."
-    grey, got = picture.convert('L'), None
-    if not (found := coarse(grey)): return None
-    for shape, grid, there in frames(grey, fine(grey, *found)):
-        canvas, seen = cut_out(picture, shape, grid, there)
-        got = Received(canvas, canvas.size, Frame(shape).only(seen))
-        if got.header(): break
-    return (got, None) if got and score(got.pilots) > FOUND else None
+def find_part(picture:Image.Image)->tuple[Received, str|None]|None: # 8-bit RGB; one of TURNS
+    """The carriers of a part of a marked picture, or of one on a page, and what turned it back. A search of seconds.
+    One that is turned or mirrored is found where a part of its pilots is enough for a quick look."""
+    for turn, grey, *found in sights(Grey(picture)):
+        upright, got = turned(picture, turn), None
+        for shape, grid, there in frames(grey, fine(grey, *found)):
+            canvas, seen = cut_out(upright, shape, grid, there)
+            got = Received(canvas, canvas.size, Frame(shape).only(seen))
+            if got.header(): break
+        if got and score(got.pilots) > FOUND: return got, turn
+    return None
 
 # %% ../nbs/16_revealing.ipynb #00f90af8
 ANSWERS = 'nothing', 'damaged', 'thumbnail', 'locked', 'picture', 'file', 'fine' # from worst to best
