@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['INNER', 'SHRINK', 'LARGEST', 'WHOLE', 'TURNS', 'FOUND', 'KERNELS', 'at_inner', 'near_side', 'inner_size',
            'marked_part', 'to_inner', 'candidates', 'turned', 'Grey', 'cosines', 'score', 'filtered', 'pilot_windows',
-           'pilots_after', 'of_blocks', 'glance', 'find_kernel']
+           'pilots_after', 'of_blocks', 'glance', 'find_kernel', 'everywhere']
 
 # %% ../nbs/15_receiver.ipynb #e942fc5a
 import math
@@ -141,3 +141,13 @@ def find_kernel(y:np.ndarray, frame:Frame, worth:float=.03)->tuple[str, bool, np
         found |= {(name, bold): cosines(c/step - dither) for bold, step in zip((False, True), frame.fixed_steps)}
     best = max(found, key=lambda n: found[n].mean() - worth*(n[0] != 'none'))
     return *best, found[best]
+
+# %% ../nbs/15_receiver.ipynb #8da5ef6f
+def _along(y, u): # the wave, which is the same from both ends, down the columns
+    pairs = (y[i:len(y) - 7 + i] + y[7 - i:len(y) - i] for i in range(4))
+    return sum(a * p for a, p in zip(DCT[u].astype(np.float32), pairs))
+
+def everywhere(y:np.ndarray)->np.ndarray: # luma (H, W) -> (H - 7, W - 7)
+    "The pilots' coefficient of the block that begins at each pixel."
+    down, across = FREQUENCIES[FIXED]
+    return _along(_along(y, down).T, across).T

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['UPRIGHT', 'WIDE', 'Box', 'WINDOW', 'FINER', 'QUICK', 'COARSER', 'SMALLEST', 'SPOTS', 'HINT', 'SURE', 'SECOND',
-           'everywhere', 'waves', 'correlate', 'scales', 'windows', 'Grid', 'look', 'near', 'sights', 'on_grid',
-           'pilots', 'measured', 'moved', 'climb', 'visible', 'extent', 'fine', 'area', 'sizes_by_score', 'frames',
-           'cut_out']
+           'waves', 'correlate', 'scales', 'windows', 'Grid', 'look', 'near', 'sights', 'on_grid', 'pilots', 'measured',
+           'moved', 'climb', 'visible', 'extent', 'fine', 'area', 'sizes_by_score', 'frames', 'cut_out']
 
 # %% ../nbs/16_searching.ipynb #3a6e1b4a
 import os
@@ -19,8 +18,8 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from .qim import (ACROSS, DCT, FIXED, FIXED_STEPS, FREQUENCIES, PATTERN, SIZES, SYNC, size_pattern, sync_pattern)
-from .receiver import FOUND, INNER, Grey, cosines, of_blocks, score, turned
+from .qim import ACROSS, FIXED_STEPS, PATTERN, SIZES, SYNC, size_pattern, sync_pattern
+from .receiver import FOUND, INNER, Grey, cosines, everywhere, of_blocks, score, turned
 
 # %% ../nbs/16_searching.ipynb #0a47f57b
 UPRIGHT = ((None, 'FLIP_TOP_BOTTOM', 'FLIP_LEFT_RIGHT', 'ROTATE_180'),  # what turns a picture back, by its flip,
@@ -37,15 +36,6 @@ def _patterns(): # of pilots, which are on every fourth diagonal: places of each
     down, right = ((v[:, :, None] - v[:, None, :]) % PATTERN for v in (i, j)) # from where a pattern begins
     found = np.concatenate([wave[y, x] for x in (right, -right) for y in (down, -down)], 2)
     return at, np.concatenate([found.real, found.imag], 1).astype(np.float32)
-
-def _along(y, u): # the wave, which is the same from both ends, down the columns
-    pairs = (y[i:len(y) - 7 + i] + y[7 - i:len(y) - i] for i in range(4))
-    return sum(a * p for a, p in zip(DCT[u].astype(np.float32), pairs))
-
-def everywhere(y:np.ndarray)->np.ndarray: # luma (H, W) -> (H - 7, W - 7)
-    "The pilots' coefficient of the block that begins at each pixel."
-    down, across = FREQUENCIES[FIXED]
-    return _along(_along(y, down).T, across).T
 
 # %% ../nbs/16_searching.ipynb #400ef837
 _AT, _PATTERNS = _patterns()
@@ -66,6 +56,7 @@ def waves(c:np.ndarray, slope:np.ndarray, step:float # (H, W), multiples of 8; i
             real, imaginary, weight = real*real - imaginary*imaginary, 2*real*imaginary, square*square
     return found.reshape(2, 3, PATTERN, 8, PATTERN, 8).transpose(0, 1, 3, 5, 2, 4).reshape(2, 3, 64, -1)
 
+# %% ../nbs/16_searching.ipynb #887ca4b3
 def correlate(c:np.ndarray, slope:np.ndarray, step:float, flips:int=1 # as above; how many are tried
              )->tuple[float, float, int, int, int]:
     """The best score of all places with this step or the bold one; its step, its flip, and, if that is the first, the
@@ -145,6 +136,7 @@ def near(grey:Grey, scale:float)->tuple[Grid, Box]|None:
     at = found[0].wide
     return found if abs(at - scale) < 1.6*FINER*scale else near(grey, at) # a slope of its peak
 
+# %% ../nbs/16_searching.ipynb #6a47b6c5
 def sights(grey:Grey)->Iterator[tuple[str|None, Grey, Grid, Box]]:
     "What turns the picture back, the picture turned so, and a grid that is surely there, in a window; as `near`."
     def best(job): # scale, whether quick
@@ -152,13 +144,15 @@ def sights(grey:Grey)->Iterator[tuple[str|None, Grey, Grid, Box]]:
         return max(((*look(grey, w, *job), w) for w in windows(grey.size, job[0], *where)), key=_score)
     jobs, unsure = scales(grey.size), []
     for (grid, turn, window), (_, quick) in zip(_each(best, jobs), jobs):
-        if grid.score > HINT:
-            own = Grey(turned(grey.copies[0], turn))
-            if found := near(own, grid.wide): yield turn, own, *found
-        if not quick: unsure.append((grid, window))
+        if not quick: unsure += [(grid, window)]
+        if grid.score < HINT: continue
+        own = Grey(turned(grey.copies[0], turn))
+        if found := near(own, grid.wide):
+            yield turn, own, *found
     again = _each(lambda f: (climb(grey, *f, .5), f[1]), sorted(unsure, key=_score)[-SECOND:])
     found = max(again, key=_score, default=None)
-    if found and _score(found) > SURE: yield None, grey, *found
+    if found and _score(found) > SURE:
+        yield None, grey, *found
 
 # %% ../nbs/16_searching.ipynb #3e08fb16
 def on_grid(picture:Image.Image|Grey, g:Grid, box:Box)->tuple[Image.Image, int, int]: # first column and row, of blocks
