@@ -75,8 +75,8 @@ class Grey:
                box:tuple[float, float, float, float]|None=None)->Image.Image: # W, H; a part of it, pixels
         "As Pillow's; `at` remembers what it has made."
         box = box or (0, 0, *self.size)
-        shrink = min((b - a) / s for a, b, s in zip(box[:2], box[2:], size))
-        copy = self.copies[min(len(self.copies) - 1, max(0, int(math.log2(shrink))))]
+        shrink = min((b - a) / max(1, s) for a, b, s in zip(box[:2], box[2:], size))
+        copy = self.copies[min(len(self.copies) - 1, int(math.log2(max(1, shrink))))]
         own = (min(v * c / s, c) for v, c, s in zip(box, copy.size*2, self.size*2))
         return copy.resize(size, resample, box=tuple(own))
 
