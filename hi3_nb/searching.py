@@ -73,7 +73,7 @@ def correlate(c:np.ndarray, slope:np.ndarray, step:float, flips:int=1 # as above
 # %% ../nbs/16_searching.ipynb #7044e70d
 Box = tuple[float, float, float, float] # left, top, right, bottom, pixels of the received picture
 WINDOW, FINER = 320, .005 # pixels at the inner size; step from one scale to the next
-QUICK, COARSER = 192, .01 # of a quick look, in all orientations
+QUICK, COARSER = 256, .0075 # of a quick look, in all orientations
 SMALLEST = 96             # pixels at the inner size: less than that is not looked at
 SPOTS = (.5, .5), (.25, .3), (.75, .7), (.75, .3), (.25, .7) # where windows are
 
@@ -140,8 +140,8 @@ def near(grey:Grey, scale:float)->tuple[Grid, Box]|None:
 def sights(grey:Grey)->Iterator[tuple[str|None, Grey, Grid, Box]]:
     "What turns the picture back, the picture turned so, and a grid that is surely there, in a window; as `near`."
     def best(job): # scale, whether quick
-        where = (QUICK, 5) if job[1] else (WINDOW, 3)
-        return max(((*look(grey, w, *job), w) for w in windows(grey.size, job[0], *where)), key=_score)
+        side = QUICK if job[1] else WINDOW
+        return max(((*look(grey, w, *job), w) for w in windows(grey.size, job[0], side)), key=_score)
     jobs, unsure = scales(grey.size), []
     for (grid, turn, window), (_, quick) in zip(_each(best, jobs), jobs):
         if not quick: unsure += [(grid, window)]
