@@ -118,7 +118,7 @@ def look(grey:Grey, window:Box, scale:float, turns:bool=False)->tuple[Grid, str|
     return Grid(window[0] + x*scale, window[1] + y*scale, scale, scale, step, score), UPRIGHT[lies][flip]
 
 # %% ../nbs/16_searching.ipynb #d2869491
-HINT, SURE = 6., 7.5 # standard deviations: there are a hundred million places
+HINT, SURE = 5.6, 7.5 # standard deviations: there are a hundred million places
 SECOND = 8           # so many of those that are not sure deserve a second look
 
 def _score(found): return found[0].score
