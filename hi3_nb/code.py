@@ -27,7 +27,9 @@ def uniform(key:bytes, label:str, n:int)->np.ndarray: # (n,) float64 in [0, 1)
 @lru_cache(32) # all attempts at one picture ask for the same few
 def shuffled(key:bytes, label:str, n:int)->np.ndarray: # (n,) int64, read-only
     "The numbers below n in an order of their own: the order of `stream`, equals as they come."
-    found = np.argsort(stream(key, label, n), kind='stable')
+    low, high = np.divmod(stream(key, label, n), 2**16)[::-1] # of 16 bits: these are sorted digit by digit
+    order = np.argsort(low.astype(np.uint16), kind='stable')
+    found = order[np.argsort(high[order].astype(np.uint16), kind='stable')]
     found.flags.writeable = False
     return found
 

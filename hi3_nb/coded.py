@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROMISES', 'HEADROOM', 'SEEN', 'SMALLEST', 'LOUDER', 'Promise', 'promise_of', 'with_headroom', 'add', 'embed', 'psnr',
-           'choose_modes', 'efficiency', 'room', 'Sender', 'finished', 'hide']
+           'choose_modes', 'room', 'Sender', 'finished', 'hide']
 
 # %% ../nbs/16_coded.ipynb #e323628b
 import os
@@ -24,7 +24,7 @@ from .payload import compress, difference, overhead, to_bytes
 from .qim import CHROMA, KINDS, LUMA, Frame, planes, read, write
 from .receiver import FOUND, WHOLE, inner_size, marked_part, score, to_inner
 from .revealing import Received
-from .tiers import BASES, LOCKED, Header, Layout, Tier, information_of, sealed
+from .tiers import BASES, LOCKED, Header, Layout, Tier, efficiency, information_of, sealed
 
 # %% ../nbs/16_coded.ipynb #893b483c
 @dataclass(frozen=True)
@@ -111,10 +111,6 @@ def choose_modes(through:np.ndarray, # (attacks, KINDS) bits
     return np.digitize(each, (.04, .5))
 
 # %% ../nbs/16_coded.ipynb #5194eeb5
-def efficiency(k:int, n:int)->float:
-    "The share of a channel's information that the code of k bits in n can be relied on to carry."
-    return max(.3, .945 - .22*max(0, .45 - k/n) - 3.5/k**.5)
-
 def room(information:float, n:int, margin:float)->int: # bits that come through; coded bits
     "How many information bits, a multiple of 8, to send."
     k = 200

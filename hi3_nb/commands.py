@@ -106,7 +106,7 @@ def reveal_command(marked:Received, output:Folder, password:Password=False, pass
     def work(marked, output, notes):
         begin = time.time()
         result, code = reveal_into(output, marked, notes, force, search, words)
-        lines = result['secrets'] if code == 0 else [f'{marked}: {result["says"]}', *result.get('thumbnails', [])]
+        lines = [f'{marked}: {result["says"]}', *result['secrets'], *result.get('thumbnails', [])]
         return '\n'.join(lines), dict(result, seconds=round(time.time() - begin, 2)), code
     if marked.is_dir(): raise typer.Exit(each(marked, output, revealed_path, work, as_json))
     text, result, code = work(marked, output, notes := [])

@@ -116,7 +116,7 @@ class Frame:
 
     @cached_property
     def _rest(self): # pilots, data: a receiver that searches needs neither
-        rest = np.setdiff1d(np.arange(self.n), self.fixed)
+        rest = np.delete(np.arange(self.n), self.fixed)
         pilot = stream(self.key, 'pilots', len(rest)) < 2**32 // 40
         return rest[pilot & self.seen[rest]], rest[~pilot][shuffled(self.key, 'data', int((~pilot).sum()))]
 

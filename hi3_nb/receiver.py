@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['INNER', 'SHRINK', 'LARGEST', 'WHOLE', 'TURNS', 'FOUND', 'KERNELS', 'at_inner', 'near_side', 'inner_size',
-           'marked_part', 'to_inner', 'candidates', 'turned', 'cosines', 'score', 'filtered', 'pilot_windows',
-           'pilots_after', 'glance', 'find_kernel']
+           'marked_part', 'to_inner', 'candidates', 'turned', 'Grey', 'cosines', 'score', 'filtered', 'pilot_windows',
+           'pilots_after', 'of_blocks', 'glance', 'find_kernel', 'everywhere']
 
 # %% ../nbs/15_receiver.ipynb #e942fc5a
+import math
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -49,16 +51,34 @@ def to_inner(picture:Image.Image, size:tuple[int, int])->Image.Image: # size: W,
 # %% ../nbs/15_receiver.ipynb #02dc00d7
 def candidates(size:tuple[int, int])->Iterator[tuple[int, int]]: # W, H of a received picture
     "The inner sizes that it may have, likeliest first."
-    found = {inner_size(size): 0} # in order
-    for inner in sorted(INNER, key=lambda n: abs(n - SHRINK*max(size))):
-        found |= dict.fromkeys(at_inner(size, inner, by) for by in (0, -1, 1)) # its proportions are off by a pixel
-    yield from found
+    order = sorted(INNER, key=lambda n: abs(n - SHRINK*max(size)))
+    yield from dict.fromkeys([inner_size(size), *(at_inner(size, n) for n in order),
+                              *(at_inner(size, n, by) for n in order for by in (-1, 1))]) # off by a pixel
 
 TURNS = None, *(t.name for t in Image.Transpose) # what turns a received picture back
 
 def turned(picture:Image.Image, turn:str|None)->Image.Image:
     "A picture turned or mirrored by one of `TURNS`."
     return picture.transpose(Image.Transpose[turn]) if turn else picture
+
+# %% ../nbs/15_receiver.ipynb #9eba8ae5
+class Grey:
+    "A received picture in grey, with copies of half its size, a quarter, ...: others are resized from the smallest."
+    def __init__(self, picture:Image.Image):
+        self.copies, self.size = [picture.convert('L')], picture.size
+        self.width, self.height, self.at = *self.size, cache(self.resize)
+        while min(self.copies[-1].size) >= 256:
+            last = self.copies[-1]
+            self.copies.append(last.resize([s // 2 for s in last.size], Image.Resampling.LANCZOS))
+
+    def resize(self, size:tuple[int, int], resample:int=Image.Resampling.LANCZOS,
+               box:tuple[float, float, float, float]|None=None)->Image.Image: # W, H; a part of it, pixels
+        "As Pillow's; `at` remembers what it has made."
+        box = box or (0, 0, *self.size)
+        shrink = min((b - a) / max(1, s) for a, b, s in zip(box[:2], box[2:], size))
+        copy = self.copies[min(len(self.copies) - 1, int(math.log2(max(1, shrink))))]
+        own = (min(v * c / s, c) for v, c, s in zip(box, copy.size*2, self.size*2))
+        return copy.resize(size, resample, box=tuple(own))
 
 # %% ../nbs/15_receiver.ipynb #12402498
 FOUND = 5. # standard deviations
@@ -96,12 +116,18 @@ def pilots_after(windows:np.ndarray, kernel:np.ndarray)->np.ndarray: # -> (pilot
     return (windows @ b) @ a
 
 # %% ../nbs/15_receiver.ipynb #bb8cdcc9
+def of_blocks(picture:Image.Image, f:int=FIXED)->np.ndarray: # of one band; of FREQUENCIES -> (rows, columns)
+    "This coefficient of each whole block."
+    W, H = (s // 8 for s in picture.size)
+    a, b = (DCT[u].astype(np.float32) for u in FREQUENCIES[f])
+    y = np.asarray(picture)[:8*H, :8*W].astype(np.float32)
+    return (a @ y.reshape(H, 8, 8*W)).reshape(H, W, 8) @ b
+
 def glance(picture:Image.Image)->float: # of one band
     "The score of the pilots as they are, in a millisecond."
-    H, W = (s // 8 for s in (picture.height // 16 * 16, picture.width // 16 * 16))
-    a, b = (DCT[f].astype(np.float32) for f in FREQUENCIES[FIXED])
-    y = np.asarray(picture)[:8*H, :8*W].astype(np.float32)
-    c = (a @ y.reshape(H, 8, 8*W)).reshape(H, W, 8) @ b
+    c = of_blocks(picture)
+    H, W = (s // 2 * 2 for s in c.shape)
+    c = c[:H, :W]
     row, column = np.nonzero((np.arange(H)[:, None] + 2*np.arange(W)) % 4 == 0)
     dither = sync_pattern()[row % PATTERN, column % PATTERN]
     return max(score(cosines(c[row, column]/step - dither)) for step in fixed_steps(H*W))
@@ -115,3 +141,13 @@ def find_kernel(y:np.ndarray, frame:Frame, worth:float=.03)->tuple[str, bool, np
         found |= {(name, bold): cosines(c/step - dither) for bold, step in zip((False, True), frame.fixed_steps)}
     best = max(found, key=lambda n: found[n].mean() - worth*(n[0] != 'none'))
     return *best, found[best]
+
+# %% ../nbs/15_receiver.ipynb #8da5ef6f
+def _along(y, u): # the wave, which is the same from both ends, down the columns
+    pairs = (y[i:len(y) - 7 + i] + y[7 - i:len(y) - i] for i in range(4))
+    return sum(a * p for a, p in zip(DCT[u].astype(np.float32), pairs))
+
+def everywhere(y:np.ndarray)->np.ndarray: # luma (H, W) -> (H - 7, W - 7)
+    "The pilots' coefficient of the block that begins at each pixel."
+    down, across = FREQUENCIES[FIXED]
+    return _along(_along(y, down).T, across).T

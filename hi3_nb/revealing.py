@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from PIL import Image
@@ -18,10 +19,10 @@ from .locks import Lock
 from .masking import bits_to_levels
 from .payload import File, from_bytes, refined
 from .qim import LUMA, UNSEEN, Frame, bit_llr, likelihoods, planes, read, to_sigma
-from .receiver import (FOUND, KERNELS, TURNS, WHOLE, candidates, cosines, filtered, find_kernel, glance,
+from .receiver import (FOUND, KERNELS, TURNS, WHOLE, Grey, candidates, cosines, filtered, find_kernel, glance,
                              marked_part, score, to_inner, turned)
-from .searching import coarse, cut_out, fine, frames
-from .tiers import FILE, Header, Layout, decode, opened, tiles_of
+from .searching import cut_out, fine, frames, sights
+from .tiers import FILE, Header, Layout, decode, opened, sealed, tiles_of, used
 
 # %% ../nbs/16_revealing.ipynb #aff1eaf0
 class Received:
@@ -63,28 +64,33 @@ class Received:
             return opened(decode(layout.fine, k, fine, f.pilots, f, 0*layout.cls))
         return opened(decode(getattr(layout, name), k, phase, layout.pilots, f, layout.cls))
 
+    def used(self, layout:Layout, message:bytes)->float: # as it was found in the picture's tier
+        "How much of the code's margin it has used: 0 none, 1 all of it."
+        bits = sealed(message, 8*(len(message) + 4))
+        return used(layout.picture, bits, layout.phases(self.c)[0], self.frame, layout.cls)
+
 # %% ../nbs/16_revealing.ipynb #839906fb
 PROMISING = 2. # a score that deserves a second look
 
 def find(picture:Image.Image)->tuple[Received, str|None]|None: # 8-bit RGB; one of TURNS
     "The carriers of a marked picture, and what turned it back; None where there are no pilots."
     if min(picture.size) < 16: return None
-    if got := _upright(picture): return got, None
-    for size, turn in _turned(picture.convert('L')): return Received(turned(picture, turn), size), turn
-    return _resized(picture)
+    grey = Grey(picture)
+    if size := _upright(grey): return Received(picture, size), None
+    for size, turn in _turned(grey): return Received(turned(picture, turn), size), turn
+    return _resized(picture, grey)
 
 def is_marked(picture:Image.Image)->bool: # 8-bit RGB
     "Whether something is hidden in a picture, as long as nobody has turned it."
-    return _upright(picture) is not None
+    return min(picture.size) >= 16 and _upright(Grey(picture)) is not None
 
-def _upright(picture): # at the likeliest size, whatever blurred it; at the others if a glance finds something
-    if min(picture.size) < 16: return None
-    grey, (first, *others) = picture.convert('L'), candidates(picture.size)
-    seen = (s for s in others if glance(grey.resize(s, Image.Resampling.LANCZOS)) > PROMISING)
-    for size in (first, *seen):
-        if score((got := Received(picture, size)).pilots) <= FOUND: continue
-        rest = (Received(picture, s) for s in _near(size, picture.size) if s != size)
-        return max((got, *rest), key=lambda r: score(r.pilots))
+def _upright(grey): # the size: the likeliest, whatever blurred it; or another, if a glance finds something
+    def sure(size): # the score of the pilots
+        part = np.asarray(to_inner(grey.at(size), size), np.float64)
+        return score(find_kernel(part, Frame(part.shape))[-1])
+    first, *others = candidates(grey.size)
+    for size in chain([first], (s for s in others if glance(grey.at(s)) > PROMISING)):
+        if sure(size) > FOUND: return max(_near(size, grey.size), key=sure)
     return None
 
 def _near(size, whole): # sizes that differ by a pixel: resizing has rounded the shorter side, and one of them fits best
@@ -93,31 +99,32 @@ def _near(size, whole): # sizes that differ by a pixel: resizing has rounded the
 # %% ../nbs/16_revealing.ipynb #a2a6db12
 def _turned(grey): # the size at which it was marked, and the turn; or nothing
     for size in candidates(grey.size):
-        small = grey.resize(size, Image.Resampling.LANCZOS)
-        for turn in (t for t in TURNS[1:] if glance(turned(small, t)) > FOUND):
-            found = (turned(grey.resize(s, Image.Resampling.LANCZOS), turn) for s in _near(size, grey.size))
+        for turn in (t for t in TURNS[1:] if glance(turned(grey.at(size), t)) > FOUND):
+            found = (turned(grey.at(s), turn) for s in _near(size, grey.size))
             yield max(found, key=glance).size, turn
 
-def _resized(picture): # a small picture that has another size now: it had from half to twice as many pixels a side
-    grey, long = picture.convert('L'), max(picture.size)
-    def found(size): return glance(grey.resize(size, Image.Resampling.LANCZOS))
+def _resized(picture, grey): # a small picture of another size now: it had from half to twice as many pixels a side
+    def found(size): return glance(grey.resize(size))
+    long = max(picture.size)
     sides = range(max(64, long // 2), min(WHOLE - 1, 2*long) + 1, 2)
-    tried = ([max(16, round(s * side / long)) for s in picture.size] for side in sides)
+    tried = (tuple(max(16, round(s * side / long)) for s in picture.size) for side in sides)
     if not (hit := next((size for size in tried if found(size) > FOUND), None)): return None
     near = [(hit[0] + i, hit[1] + j) for i in range(-3, 4) for j in range(-3, 4) if max(hit[0] + i, hit[1] + j) < WHOLE]
     im = picture.resize(max(near, key=found), Image.Resampling.LANCZOS)
     return Received(im, im.size), None
 
 # %% ../nbs/16_revealing.ipynb #1233ce6d
-def find_part(picture:Image.Image)->tuple[Received, None]|None: # 8-bit RGB
-    "The carriers of a part of a marked picture, or of one on a page. A search of seconds."
-    grey, got = picture.convert('L'), None
-    if not (found := coarse(grey)): return None
-    for shape, grid, there in frames(grey, fine(grey, *found)):
-        canvas, seen = cut_out(picture, shape, grid, there)
-        got = Received(canvas, canvas.size, Frame(shape).only(seen))
-        if got.header(): break
-    return (got, None) if got and score(got.pilots) > FOUND else None
+def find_part(picture:Image.Image)->tuple[Received, str|None]|None: # 8-bit RGB; one of TURNS
+    """The carriers of a part of a marked picture, or of one on a page, and what turned it back. A search of seconds.
+    One that is turned or mirrored is found where a part of its pilots is enough for a quick look."""
+    for turn, grey, *found in sights(Grey(picture)):
+        upright, got = turned(picture, turn), None
+        for shape, grid, there in frames(grey, fine(grey, *found)):
+            canvas, seen = cut_out(upright, shape, grid, there)
+            got = Received(canvas, canvas.size, Frame(shape).only(seen))
+            if got.header(): break
+        if got and score(got.pilots) > FOUND: return got, turn
+    return None
 
 # %% ../nbs/16_revealing.ipynb #00f90af8
 ANSWERS = 'nothing', 'damaged', 'thumbnail', 'locked', 'picture', 'file', 'fine' # from worst to best
@@ -133,6 +140,7 @@ class Revealed:
     seen: float = 1.            # share of the marked picture that is there
     closed: int = 0             # secrets that no password opened
     file: File|None = None      # a file that was hidden instead of pictures
+    used: float|None = None     # how much of the code's margin: 0 none, 1 all; None where there is no picture or file
 
 # %% ../nbs/16_revealing.ipynb #96b84883
 def reveal(picture:Image.Image, search:Callable|None=None, # 8-bit RGB; called before a search, without: there is none
@@ -149,25 +157,27 @@ def _revealed(found, lock):
     got, turn = found
     header, at = got.header(), (got.frame.shape[::-1], turn, float(got.frame.seen.mean()))
     if header is None: return Revealed('damaged', [], *at)
-    try: what, found = _read(got, header, lock)
+    try: what, found, margin = _read(got, header, lock)
     except ValueError: return Revealed('damaged', [], *at) # a header that makes no sense
-    if what == 'file': return Revealed(what, [], *at, file=found[0])
-    return Revealed(what, found, *at, header.count - len(found) if header.locked else 0)
+    if what == 'file': return Revealed(what, [], *at, file=found[0], used=margin)
+    return Revealed(what, found, *at, header.count - len(found) if header.locked else 0, used=margin)
 
 # %% ../nbs/16_revealing.ipynb #21312ed2
-def _read(got, header, lock):
+def _read(got, header, lock): # one of ANSWERS, what there is to show, how much of the margin is used
     if not 1 <= header.count <= 4: raise ValueError(f'{header.count} secrets')
     layout = got.layout(header)
-    def images(tier): # those that are open; None where the tier is lost
-        if (data := got.message(layout, tier, getattr(header, tier))) is None: return None
-        return [s if header.secrets & FILE else s.image() for s in _secrets(data, header, lock, tier)]
-    if (found := images('picture')) is not None:
-        if not found: return 'locked', []
-        if header.secrets & FILE: return 'file', found
-        fine = images('fine')
-        return ('picture', found) if fine is None else ('fine', [refined(b, f) for b, f in zip(found, fine)])
-    found = images('thumbnail')
-    return ('thumbnail', found) if found else ('damaged', [])
+    def message(tier): return got.message(layout, tier, getattr(header, tier))
+    def images(data, tier): # those that are open
+        found = _secrets(data, header, lock, tier)
+        return found if header.secrets & FILE else [s.image() for s in found]
+    if (data := message('picture')) is None:
+        found = images(data, 'thumbnail') if (data := message('thumbnail')) is not None else []
+        return 'thumbnail' if found else 'damaged', found, None
+    if not (found := images(data, 'picture')): return 'locked', [], None
+    margin = got.used(layout, data)
+    if header.secrets & FILE: return 'file', found, margin
+    if (data := message('fine')) is None: return 'picture', found, margin
+    return 'fine', [refined(b, f) for b, f in zip(found, images(data, 'fine'))], margin
 
 def _secrets(data, header, lock, tier):
     read = (lambda data, _: [File.from_bytes(data)]) if header.secrets & FILE else from_bytes

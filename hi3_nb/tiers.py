@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'LOCKED', 'FILE', 'BASES', 'THUMBNAIL', 'HOPELESS', 'FINE', 'to_bits', 'to_bytes', 'tiles_of', 'Header',
-           'Tier', 'Layout', 'information_of', 'decode', 'sealed', 'opened']
+           'Tier', 'Layout', 'information_of', 'decode', 'efficiency', 'used', 'sealed', 'opened']
 
 # %% ../nbs/16_tiers.ipynb #e002e609
 import struct
@@ -154,10 +154,10 @@ class Layout:
 def information_of(tier:Tier, phase:np.ndarray, carriers:np.ndarray, # (N,), (N, 2): what was sent
                    frame:Frame, cls:np.ndarray)->np.ndarray: # (KINDS,) bits
     "What comes through on each kind of carrier, for a receiver that knows the noise."
-    at = tier.places
-    off = phase[at] - (to_symbols(carriers[at].ravel()) + .5)/4
-    sigma = np.ones(frame.n)
-    sigma[at] = estimate_noise(np.cos(2*np.pi*off), frame.kind[at], cls[at])[frame.kind[at], cls[at]]
+    at, known = tier.places, tier.places[frame.seen[tier.places]]
+    off = phase[known] - (to_symbols(carriers[known].ravel()) + .5)/4
+    sigma = np.full(frame.n, UNSEEN)
+    sigma[known] = estimate_noise(np.cos(2*np.pi*off), frame.kind[known], cls[known])[frame.kind[known], cls[known]]
     sent = np.r_[carriers[at, 0], carriers[at[tier.pairs], 1]]
     llr = np.empty(tier.n)
     llr[tier.order] = tier.ratios(phase, sigma)
@@ -180,6 +180,19 @@ def decode(tier:Tier, k:int, phase:np.ndarray, pilots:np.ndarray, # k informatio
         at = np.r_[pilots, tier.places[seen]]
         known = np.r_[known[:len(pilots)], tier.expected(phase, found.beliefs)[seen]]
     return None
+
+# %% ../nbs/16_tiers.ipynb #d97405d4
+def efficiency(k:int, n:int)->float:
+    "The share of a channel's information that the code of k bits in n can be relied on to carry."
+    return max(.3, .945 - .22*max(0, .45 - k/n) - 3.5/k**.5)
+
+def used(tier:Tier, bits:np.ndarray, phase:np.ndarray, # (k,), as decoded; (N,)
+         frame:Frame, cls:np.ndarray)->float:
+    "How much of the code's margin a message has used: 0 none, 1 all of it."
+    carriers = np.zeros((frame.n, 2), np.uint8)
+    tier.lay(Code(len(bits), tier.n).encode(bits), carriers)
+    through = information_of(tier, phase, carriers, frame, cls).sum()
+    return min(1., len(bits) / (efficiency(len(bits), tier.n) * max(1., float(through))))
 
 # %% ../nbs/16_tiers.ipynb #5ff6222a
 def sealed(data:bytes, k:int)->np.ndarray: # (k,)

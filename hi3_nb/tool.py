@@ -28,6 +28,7 @@ class Found(list):
         self.turned = found.turned  # how the marked picture had been turned, one of receiver.TURNS
         self.seen = found.seen      # share of the marked picture that was there
         self.closed = found.closed  # how many more there are, which need another password
+        self.used = found.used      # how much of the code's margin: 0 none, 1 all; a little more and it had been lost
 
 class NotRevealed(ValueError): "There is no picture to show."
 
@@ -86,10 +87,11 @@ def judged(found:revealing.Revealed, passwords:int=0)->Found: # how many were gi
     raise TooDamaged(f'something is hidden in this picture, but it is too damaged{thumb}', found.pictures)
 
 def reveal(marked:object, # a path, bytes, a Pillow image, an array or a tensor; or a list of them
-           search:bool=True, # also for a part of a picture and a picture on a page: several seconds where there is none
+           search:bool=True, # also for a part of a picture and a picture on a page: ten seconds where there is none
            password:str|list[str]|None=None # of the secrets, or of some
           )->Found|list[Found]: # the secrets, each in its own proportions
-    "Reveal what is hidden in a picture. Raises `ImageError`, `NothingHidden`, `NeedsPassword`, `TooDamaged`."
+    """Reveal what is hidden in a picture. Raises `ImageError`, `NothingHidden`, `NeedsPassword`, `TooDamaged`.
+    The search is less thorough where the part is turned or mirrored; a picture that is tilted is not found."""
     from hi3_nb.inputs import as_picture
     if isinstance(marked, (list, tuple)): return [reveal(m, search, password) for m in marked]
     words, begin = words_of(password), (lambda: None) if search else None

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['hide_into', 'hide_and_tell', 'cover_info', 'outputs_of', 'check_output', 'earlier', 'write_pictures', 'write_file',
-           'at', 'reveal_into']
+           'at', 'recovered', 'reveal_into']
 
 # %% ../nbs/22_tool_files.ipynb #9ebe4cee
 import time
@@ -112,8 +112,16 @@ def write_file(file:'File', folder:Path, marked:Path, force:bool)->str:
     return str(path)
 
 def at(found:'Found')->dict:
-    "Where it was hidden, and how much was there."
-    return dict(hidden_at=list(found.size), turned=found.turned, seen=round(found.seen, 3), closed=found.closed)
+    "Where it was hidden, how much was there, and how much of the code's margin is used."
+    return dict(hidden_at=list(found.size), turned=found.turned, seen=round(found.seen, 3), closed=found.closed,
+                used=round(found.used, 3))
+
+def recovered(found:'Found')->str:
+    "The same in words."
+    turned = ', turned or mirrored since' if found.turned else ''
+    seen = f', {found.seen:.0%} of it there' if found.seen < 1 else ''
+    return "recovered; marked at {}x{}{}{}; {:.0%} of the code's margin used".format(
+        *found.size, turned, seen, found.used)
 
 # %% ../nbs/22_tool_files.ipynb #acd997b0
 def reveal_into(output:Path, marked:Path, notes:list[str], # to which notes are added
@@ -135,4 +143,4 @@ def reveal_into(output:Path, marked:Path, notes:list[str], # to which notes are 
     else: written = [str(p) for p in write_pictures(list(found), output)]
     if found.closed:
         notes.append(f'{marked}: {found.closed} more need another password')
-    return dict(what='recovered', secrets=written, **at(found)), 0
+    return dict(what='recovered', secrets=written, **at(found), says=recovered(found)), 0
