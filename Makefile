@@ -42,8 +42,10 @@ wheel: env ## the wheel in dist/, tried in an empty environment
 	$(BIN)/uv build --quiet --wheel
 	$(BIN)/python scripts/wheel.py
 
-demo: env ## sliders in the browser: how strong may an attack be, and what is still recovered?
-	voila nbs/demo.ipynb --Voila.tornado_settings="{'websocket_max_message_size': 200_000_000}"
+# voila.json: files of up to 200 MB. A page that is closed ends its kernel: it asks for that without a token, and is let.
+# Should that fail, the kernel ends after five minutes without a page.
+demo: env ## in the browser: what may happen to a marked picture, and what is still recovered?
+	voila nbs/demo.ipynb
 
 picture: env ## docs/images/demo.jpg, the demo as a browser shows it
 	$(BIN)/python scripts/demo.py

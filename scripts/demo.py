@@ -1,4 +1,4 @@
-"docs/images/demo.jpg: the demo as it looks in a browser, after JPEG of quality 50. Needs chromium and chromedriver."
+"docs/images/demo.jpg: the demo as it looks in a browser, after a messenger. Needs chromium and chromedriver."
 import io
 import os
 import shutil
@@ -10,10 +10,10 @@ import time
 from PIL import Image, ImageOps
 from readme import ROOT
 from selenium import webdriver
-from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
-PICTURE, WIDTH = ROOT/'docs'/'images'/'demo.jpg', 900
-FLAGS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', f'--window-size={WIDTH},2000',
+PICTURE, SIZE = ROOT/'docs'/'images'/'demo.jpg', dict(width=1040, height=640)
+FLAGS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
          '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1') # no network is needed, none is used
 
 
@@ -37,16 +37,17 @@ def wait(ready, seconds=300):
     raise SystemExit(f'demo: not ready after {seconds} s')
 
 
-def photograph(browser, url:str)->bytes: # a PNG of its sliders and pictures
+def photograph(browser, url:str)->bytes: # a PNG of its controls and pictures
+    shape = dict(SIZE, deviceScaleFactor=1, mobile=False)
+    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', shape)
     captions = lambda: [e.text for e in browser.find_elements('css selector', '.figure')]
     wait(lambda: browser.get(url) is None and 'Demo' in browser.title + browser.page_source)
     wait(lambda: len(captions()) == 6 and captions()[5].strip())
     before = captions()
-    jpeg = browser.find_elements('css selector', '.noUi-handle')[-1]
-    while float(jpeg.get_attribute('aria-valuenow')) > 50: jpeg.send_keys(Keys.ARROW_LEFT)
-    wait(lambda: captions()[5] != before[5])
+    Select(browser.find_element('css selector', '.demo .way select')).select_by_visible_text('whatsapp')
+    wait(lambda: captions()[4] != before[4])
     time.sleep(3) # until the last picture has arrived
-    return browser.find_element('css selector', '.widget-vbox').screenshot_as_png
+    return browser.find_element('css selector', '.demo').screenshot_as_png
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
-"Photographs in stored outputs of notebooks become JPEG, a tenth of the size: python scripts/photographs.py nbs/*.ipynb"
+"""Stored outputs of notebooks: photographs become JPEG, a tenth of the size; widgets, which need a kernel, go:
+
+    python scripts/photographs.py nbs/*.ipynb"""
 import base64
 import io
 import json
@@ -20,9 +22,20 @@ def as_jpeg(png:str)->str|None:
     return base64.b64encode(out.getvalue()).decode()
 
 
+def without_widgets(notebook:dict)->bool:
+    "Take out the widgets; whether there were any."
+    view, found = 'application/vnd.jupyter.widget-view+json', bool(notebook['metadata'].pop('widgets', None))
+    for c in notebook['cells']:
+        outputs = c.get('outputs', [])
+        kept = [o for o in outputs if view not in o.get('data', {})]
+        found, outputs[:] = found or len(kept) < len(outputs), kept
+    return found
+
+
 def convert(path:Path)->bool:
-    "Rewrite a notebook whose outputs hold photographs as PNG; whether there were any."
-    notebook, found = json.loads(path.read_text()), False
+    "Rewrite a notebook whose outputs hold photographs as PNG, or widgets; whether there were any."
+    notebook = json.loads(path.read_text())
+    found = without_widgets(notebook)
     outputs = [o for c in notebook['cells'] for o in c.get('outputs', []) if 'image/png' in o.get('data', {})]
     for o in outputs:
         if jpeg := as_jpeg(''.join(o['data']['image/png'])):
@@ -34,4 +47,4 @@ def convert(path:Path)->bool:
 
 if __name__ == '__main__':
     for name in sys.argv[1:]:
-        if convert(Path(name)): print(f'{name}: photographs are JPEG now')
+        if convert(Path(name)): print(f'{name}: photographs are JPEG, widgets gone')
