@@ -19,9 +19,9 @@ import typer
 from . import __version__
 from .answers import (Force, Json, Password, PasswordFile, answer, argument, info_text, option,
                             passwords_of, run, searching, weights_info)
-from .files import (STREAM, attack_file, check_outputs, picture_of, psnr_of, read_picture, ssim_of,
-                          write_files)
+from .files import STREAM, attack_file, check_outputs, picture_of, read_picture, write_files
 from .folders import each, marked_path, revealed_path
+from .measures import psnr_of, ssim_of
 from .research import research
 from .tool_files import cover_info, hide_and_tell, reveal_into
 

@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'LOSSY', 'ALPHA', 'SIDES', 'STREAM', 'format_of', 'check_fits', 'encode', 'check_existing', 'check_folder',
-           'check_outputs', 'write_files', 'made_folder', 'quiet', 'source', 'picture_of', 'read_picture', 'psnr_of',
-           'ssim_of', 'marked_file', 'attack_file', 'evaluate_folder']
+           'check_outputs', 'write_files', 'made_folder', 'quiet', 'source', 'picture_of', 'read_picture',
+           'marked_file', 'attack_file', 'evaluate_folder']
 
 # %% ../nbs/22_files.ipynb #4d0afb1a
 import contextlib
 import errno
 import io
-import math
 import os
 import shutil
 import sys
@@ -152,40 +151,6 @@ def read_picture(path:Path, notes:list[str], # to which is added what had to be 
     "A picture from a file, as a viewer shows it. Raises `ImageError`, naming the file."
     from hi3_nb.pictures import read_image
     with quiet(): return read_image(source(path), notes, stored)
-
-# %% ../nbs/22_files.ipynb #c016
-def _strips(a, b, more=0, rows=256): # of two pictures, with `more` rows around, and which rows count
-    for top in range(0, a.height, rows):
-        first, last = max(0, top - more), min(a.height, top + rows + more)
-        x, y = (im.crop((0, first, im.width, last)) for im in (a, b))
-        yield x, y, slice(top - first, top - first + rows)
-
-def psnr_of(a:Image.Image, b:Image.Image)->float: # of one size
-    "PSNR in dB as `hi3_nb.images.psnr` defines it."
-    import numpy as np
-    squared = sum(np.square(np.subtract(x, y, dtype=np.float32)).sum(dtype=float) for x, y, _ in _strips(a, b))
-    return round(-10 * math.log10(max(1e-10, squared / (3 * a.width * a.height * 255**2))), 4)
-
-# %% ../nbs/22_files.ipynb #001c7678
-def _local_mean(v): # (H, W, 3): over the window of SSIM, mirrored at the borders
-    import numpy as np
-    window = np.exp(-.5 * (np.arange(-5, 6, dtype=np.float32) / 1.5)**2)
-    for axis in 0, 1:
-        wide = np.pad(v.swapaxes(0, axis), ((5, 5), (0, 0), (0, 0)), 'reflect')
-        v = sum(w * wide[i:len(wide) - 10 + i] for i, w in enumerate(window / window.sum())).swapaxes(0, axis)
-    return v
-
-def ssim_of(a:Image.Image, b:Image.Image)->float|None: # of one size; None for pictures smaller than the window
-    "SSIM as `hi3_nb.images.ssim` defines it, without PyTorch."
-    import numpy as np
-    if min(a.size) < 11: return None
-    total = 0.
-    for *pair, rows in _strips(a, b, 5):
-        p, q = (np.asarray(im, np.float32) / 255 for im in pair)
-        x, y, xx, yy, xy = (_local_mean(v)[rows] for v in (p, q, p*p, q*q, p*q))
-        same = (2*x*y + .01**2) * (2*(xy - x*y) + .03**2)
-        total += (same / ((x*x + y*y + .01**2) * (xx - x*x + yy - y*y + .03**2))).mean((1, 2)).sum(dtype=float)
-    return float(total / a.height)
 
 # %% ../nbs/22_files.ipynb #5d53b59e
 def marked_file(marked:Image.Image, cover:Path, output:Path, quality:int|None,

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 
-from .pictures import EXAMPLES, ImageError, as_rgb, package_file, read_image, upright # noqa: F401 (some are for others)
+from .pictures import EXAMPLES, ImageError, as_rgb, package_file, read_image, upright # noqa: F401
 
 # %% ../nbs/00_images.ipynb #c009
 def to_tensor(im:Image.Image|np.ndarray # RGB image, or uint8 array (..., H, W, 3)

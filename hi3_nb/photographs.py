@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .coded import Promise, hide, psnr
+from .coded import Promise, hide
 from .distortions import real_attack
 from .images import ImageError, gaussian_blur, package_file, read_image, similarity, to_tensor
+from .measures import psnr_of
 from .revealing import reveal
 
 # %% ../nbs/16_photographs.ipynb #3e77069f
@@ -74,7 +75,7 @@ def mark_figures(cover:Image.Image, marked:Image.Image)->dict:
     "PSNR (dB), change in flat tiles (levels), FLIP and its worst tiles (times 100), the lowest local SSIM."
     seen, worst = flip(cover, marked)
     flat = flat_change(cover, marked)
-    return dict(psnr=round(psnr(cover, marked), 2), flat=None if flat is None else round(flat, 3),
+    return dict(psnr=round(psnr_of(cover, marked), 2), flat=None if flat is None else round(flat, 3),
                 flip=round(seen, 2), flip_worst=round(worst, 2), ssim_worst=round(worst_ssim(cover, marked), 4))
 
 # %% ../nbs/16_photographs.ipynb #3f59cda2
@@ -91,7 +92,7 @@ def channel(promise:Promise, speed:int=4)->tuple[Hide, Reveal]: # speed: of AVIF
 def recovered_psnr(found:Image.Image|None, secret:Image.Image)->float:
     "PSNR in dB at the secret's own size. What is lost is grey."
     whole = found.resize(secret.size, Image.Resampling.BICUBIC) if found else Image.new('RGB', secret.size, (128,)*3)
-    return psnr(whole, secret)
+    return psnr_of(whole, secret)
 
 # %% ../nbs/16_photographs.ipynb #a3de6aa4
 def arrives(marked:Image.Image, attack:str, secret:Image.Image, reveal:Reveal)->dict:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from hi3_nb.tool import Found
 
 from .files import (FORMATS, STREAM, check_existing, check_fits, check_outputs, encode, made_folder, marked_file,
-                          psnr_of, read_picture, source, write_files)
+                          read_picture, source, write_files)
+from .measures import psnr_of
 
 # %% ../nbs/22_tool_files.ipynb #3c401120
 def hide_into(output:Path, cover:Path, secrets:list[Path]|Path, # pictures, or any file

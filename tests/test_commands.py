@@ -19,7 +19,7 @@ from PIL import Image
 
 import hi3_nb
 from hi3_nb.commands import main
-from hi3_nb.files import psnr_of
+from hi3_nb.measures import psnr_of
 from hi3_nb.images import EXAMPLES, package_file, read_image
 from hi3_nb.pictures import srgb_profile
 from hi3_nb.records import file_hash

@@ -66,9 +66,13 @@ def test_readme_lists_every_notebook():
     assert {str(n) for n in NOTEBOOKS if len(n.parts) == 1} - links == {'index'}
 
 
+RECORDS = [*(ROOT/'paper'/'results'/'qim').glob('n?.json'), *(ROOT/'paper'/'weights').glob('*.json')]
+
+
 def test_results_are_the_records(site):
     text = (site/'records.html').read_text()
-    for path in (ROOT/'hi3_nb'/'weights').glob('*.json'):
+    assert RECORDS
+    for path in RECORDS:
         for s in json.loads(path.read_text())['sets'].values():
             for v in (s['marked'], *s['attacks'].values()): assert f'{v["psnr"]:.2f} / {v["ssim"]:.3f}' in text
 
@@ -151,7 +155,7 @@ def test_decades(site, pages):
 
 def test_training_is_told_by_device(site): # of many phases, the last one's device would stand for all
     text = (site/'records.html').read_text()
-    for path in (ROOT/'hi3_nb'/'weights').glob('*.json'):
+    for path in RECORDS:
         about = json.loads(path.read_text())['weights']['about']
         assert training_time(about) in text and 'training: device' not in text
 
