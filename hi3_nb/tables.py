@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PUBLISHED', 'OURS', 'QIM', 'CHANNEL', 'LOOKS', 'look', 'titled', 'record', 'channel_record', 'records', 'by_method',
            'read_evaluations', 'note', 'methods_table', 'compare_orders', 'ablation_table', 'groups_table',
-           'training_table']
+           'training_table', 'conclusion']
 
 # %% ../nbs/30_tables.ipynb #df27e0cf
 import json
@@ -158,3 +158,30 @@ def training_table(evaluations:dict[str, dict])->str: # title -> record
         rows.append([title, number('steps'), number('images'), seen, of, r['weights']['hash']])
     head = 'model', 'steps', 'images seen', 'time', 'photographs', 'SHA-256 of the weights'
     return markdown([dict(zip(head, r)) for r in rows])
+
+# %% ../nbs/30_tables.ipynb #7c0a1e02
+_REACHED = dict(jpeg=('JPEG down to quality {:g}', 'no JPEG'), scale=('scaling down to {:g}', 'no scaling'),
+                blur=('blur up to a sigma of {:g}', 'no blur'))
+
+def _reached(r): # what `reach` found, in words
+    words = [(some if d['strength'] is not None else none, d['strength'], d['figure'])
+             for kind, (some, none) in _REACHED.items() if (d := r.get(kind))]
+    return ', '.join(f'{w.format(strength)} ({figure:.2f})' for w, strength, figure in words)
+
+def conclusion(ours:dict, channel:dict, # records of the paper's networks and of the coded channel, one secret
+               name:str='val2014')->str: # set
+    "Markdown: three sentences, their figures from the records."
+    s, c, hours = ours['sets'][name], channel['sets'][name], ours['weights']['about']['seconds'] / 3600
+    dB = {a: f'{v["psnr"]:.1f}' for a, v in s['attacks'].items()}
+    kept = {round(c['attacks'][a]['psnr'], 1) for a in ('jpeg70', 'scale0.5', 'blur1')}
+    strong, faint = (f'{x["marked"]["psnr"]:.1f} dB' for x in (s, c))
+    return ("**How far the paper's method goes.** "
+            f'After {hours:.0f} hours of one core its networks, held at its marked PSNR ({strong}), bring back '
+            f'{dB["none"]} dB without attack, {dB["jpeg70"]} after JPEG 70, {dB["scale0.5"]} at half size and '
+            f'{dB["blur1"]} after blur, through real codecs; the paper\'s figures are met by '
+            f'{_reached(s.get("reach", {})) or "none that was tried"}. '
+            '**What its parts are worth.** Time, and whole pictures at the end, brought more than any switch; of the '
+            'parts, only the mixture of JPEG simulators has yet shown what it is worth. '
+            f'**What lies beyond it.** The coded channel, at a fainter mark ({faint}), brings back '
+            f'{" to ".join(f"{k:.1f}" for k in sorted(kept))} dB after each of these attacks: the same picture each '
+            'time.')
