@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UPRIGHT', 'WIDE', 'Box', 'WINDOW', 'FINER', 'QUICK', 'COARSER', 'SMALLEST', 'SPOTS', 'HINT', 'SURE', 'SECOND',
-           'waves', 'correlate', 'scales', 'windows', 'Grid', 'look', 'near', 'sights', 'on_grid', 'pilots', 'measured',
-           'moved', 'climb', 'visible', 'extent', 'fine', 'area', 'sizes_by_score', 'frames', 'cut_out']
+           'LEAST', 'waves', 'correlate', 'scales', 'windows', 'Grid', 'look', 'near', 'sights', 'on_grid', 'pilots',
+           'measured', 'moved', 'climb', 'visible', 'extent', 'fine', 'area', 'sizes_by_score', 'frames', 'cut_out']
 
 # %% ../nbs/16_searching.ipynb #3a6e1b4a
 import os
@@ -226,6 +226,8 @@ def extent(grey:Grey, g:Grid, box:Box)->tuple[int, int, int, int]: # top, left, 
     top, left, bottom, right = visible(found)
     return row + top, column + left, row + bottom, column + right
 
+LEAST = 4 # blocks, across and down: less tells nothing
+
 def fine(grey:Grey, g:Grid, window:Box)->Grid:
     "The grid, fitted to a window, and then to ever larger parts, up to all that is there."
     box, by = window, .6
@@ -234,6 +236,7 @@ def fine(grey:Grey, g:Grid, window:Box)->Grid:
         w, h, by = (box[2] - box[0])/3, (box[3] - box[1])/3, .3
         grown = max(0, box[0] - w), max(0, box[1] - h), min(grey.width, box[2] + w), min(grey.height, box[3] + h)
         top, left, bottom, right = extent(grey, g, grown)
+        if min(bottom - top, right - left) < LEAST: return g
         found = (g.x + 8*left*g.wide, g.y + 8*top*g.high, g.x + 8*right*g.wide, g.y + 8*bottom*g.high)
         if area(found) < 1.1*area(box): return climb(grey, g, found, by, stretch=True)
         box = found
@@ -265,6 +268,7 @@ def frames(grey:Grey, g:Grid)->Iterator[tuple[tuple[int, int], Grid, tuple[int, 
     "Frame sizes (H, W), where a frame of that size may begin, and its blocks that are there; likeliest first."
     everything = 0, 0, *grey.size
     top, left, bottom, right = extent(grey, g, everything) # blocks from where the pattern begins
+    if min(bottom - top, right - left) < LEAST: return
     part, column, row = on_grid(grey, g, everything)
     c = of_blocks(part, ACROSS)[top - row:bottom - row, left - column:right - column]
     for found, (H, W) in sizes_by_score(c, top, left, g.step)[:2]:
