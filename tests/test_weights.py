@@ -12,7 +12,7 @@ from hi3_nb.images import EXAMPLES, example, psnr, quantise
 from hi3_nb.records import file_hash
 from hi3_nb.weights import WEIGHTS, about_weights, load_model
 
-CURVES = Path(__file__).parent.parent/'paper'/'results'/'experiments' # of weights that have no record yet
+CURVE = Path(__file__).parent.parent/'paper'/'results'/'train'/'curve.csv' # of weights that have no record yet
 ATTACKS = 'none', 'jpeg90', 'jpeg70', 'scale0.5', 'blur1'
 MARGIN = 2.5 # dB: six photographs are not a thousand
 
@@ -37,7 +37,7 @@ def hidden(weights):
 @pytest.fixture(scope='module')
 def record(weights): # or, while the training goes on, the end of its curve
     if weights in RECORDED: return json.loads(weights.with_suffix('.json').read_text())['sets']['val2014']
-    with open(CURVES/f'{weights.stem}.csv') as f: *_, end = csv.DictReader(f)
+    with open(CURVE) as f: *_, end = csv.DictReader(f)
     value = lambda name: dict(psnr=float(end[name]))
     return dict(marked=value('marked'), attacks={a: value(a) for a in ATTACKS if a in end})
 
