@@ -94,8 +94,6 @@ def embed(cover:Image.Image, size:tuple[int, int], c:np.ndarray, change:np.ndarr
     missing = c + change - read(planes(np.asarray(to_inner(marked, size))))
     return add(cover, spread + write(missing, shape), size)
 
-
-
 # %% ../nbs/16_coded.ipynb #47e73d6d
 SEEN = [0, *range(LUMA, LUMA + CHROMA)]
 

@@ -39,21 +39,22 @@ with tempfile.TemporaryDirectory() as d:
         p = subprocess.run(list(map(str, command)), cwd=d, env=env, capture_output=True, text=True)
         assert p.returncode == code, f'{command}\n{p.stdout}{p.stderr}'
         return p.stdout if code == 0 else p.stderr
-    def timed(*command):
+    def timed(what, *command):
         start = time.perf_counter()
         run(*command)
-        return f'{command[1]}: {time.perf_counter() - start:.2f} s'
+        print(f'{what}: {time.perf_counter() - start:.2f} s')
     uv, python, hi3 = Path(sys.executable).with_name('uv'), Path(d)/'venv/bin/python', Path(d)/'venv/bin/hi3'
     run(uv, 'venv', '--python', sys.executable, 'venv')
     size = lambda: sum(f.lstat().st_size for f in (Path(d)/'venv').rglob('*')) / 1e6
-    print(f'{wheel.name}: {wheel.stat().st_size/1e6:.1f} MB, {len(names)} files;', timed(uv, 'pip', 'install',
-          '--compile-bytecode', '--python', python, wheel).replace('pip', 'installed'), f'{size():.0f} MB on disk')
+    print(f'{wheel.name}: {wheel.stat().st_size/1e6:.1f} MB, {len(names)} files')
+    timed('install', uv, 'pip', 'install', '--compile-bytecode', '--python', python, wheel)
+    print(f'on disk: {size():.0f} MB')
     assert size() < MEGABYTES and 'torch' not in run(uv, 'pip', 'list', '--python', python)
     assert 'reveal' in run(hi3, '--help')
     run(python, '-c', PICTURES)
-    print(timed(hi3, 'hide', 'cover.png', 'secret.png', '-o', 'marked.png'))
-    print(timed(hi3, 'attack', 'marked.png', 'scale0.75+jpeg80', '-o', 'received.png'))
-    print(timed(hi3, 'reveal', 'received.png', '-o', 'found'))
+    timed('hide', hi3, 'hide', 'cover.png', 'secret.png', '-o', 'marked.png')
+    timed('attack', hi3, 'attack', 'marked.png', 'scale0.75+jpeg80', '-o', 'received.png')
+    timed('reveal', hi3, 'reveal', 'received.png', '-o', 'found')
     for words in ('train', '--params', 'p.yaml'), ('evaluate', '.'), ('info',):
         said = run(hi3, *words, code=2)
         assert said.count('\n') == 1 and 'pip install "hi3-nb[train]"' in said, said

@@ -41,9 +41,9 @@ def without_torch(folder, *words):
 def test_hides_and_reveals_without_torch(tmp_path):
     for name, radius in dict(cover=1, secret=2).items():
         Image.effect_mandelbrot((320, 256), (-radius, -1, radius, 1), 60).convert('RGB').save(tmp_path/f'{name}.png')
+    (tmp_path/'key').write_text('long and known to two')
     for words in ('hide cover.png secret.png -o marked.png --password-file key', 'attack marked.png jpeg90 -o sent.jpg',
                   'info marked.png', 'compare cover.png marked.png', 'reveal sent.jpg -o found --password-file key'):
-        (tmp_path/'key').write_text('long and known to two')
         assert without_torch(tmp_path, *words.split()) == (0, ''), words
     for words in ('train', 'evaluate .', 'measure --weights w --out o.json', 'info', 'info w'):
         code, said = without_torch(tmp_path, *words.split())
