@@ -160,13 +160,13 @@ def training_table(evaluations:dict[str, dict])->str: # title -> record
     return markdown([dict(zip(head, r)) for r in rows])
 
 # %% ../nbs/30_tables.ipynb #7c0a1e02
-_REACHED = dict(jpeg=('JPEG down to quality {:g}', 'no JPEG'), scale=('scaling down to {:g}', 'no scaling'),
-                blur=('blur up to a sigma of {:g}', 'no blur'))
+_REACHED = dict(jpeg=('JPEG', 'down to quality {:g}'), scale=('scaling', 'down to a factor of {:g}'),
+                blur=('blur', 'up to a sigma of {:g}'))
 
 def _reached(r): # what `reach` found, in words
-    words = [(some if d['strength'] is not None else none, d['strength'], d['figure'])
-             for kind, (some, none) in _REACHED.items() if (d := r.get(kind))]
-    return ', '.join(f'{w.format(strength)} ({figure:.2f})' for w, strength, figure in words)
+    how = lambda d, words: 'at no strength that was tried' if d['strength'] is None else words.format(d['strength'])
+    return ', '.join(f'after {title} ({r[kind]["figure"]:.2f} dB) {how(r[kind], words)}'
+                     for kind, (title, words) in _REACHED.items() if kind in r)
 
 def conclusion(ours:dict, channel:dict, # records of the paper's networks and of the coded channel, one secret
                name:str='val2014')->str: # set
@@ -178,8 +178,8 @@ def conclusion(ours:dict, channel:dict, # records of the paper's networks and of
     return ("**How far the paper's method goes.** "
             f'After {hours:.0f} hours of one core its networks, held at its marked PSNR ({strong}), bring back '
             f'{dB["none"]} dB without attack, {dB["jpeg70"]} after JPEG 70, {dB["scale0.5"]} at half size and '
-            f'{dB["blur1"]} after blur, through real codecs; the paper\'s figures are met by '
-            f'{_reached(s.get("reach", {})) or "none that was tried"}. '
+            f'{dB["blur1"]} after blur, through real codecs; the paper\'s figure is met '
+            f'{_reached(s.get("reach", {})) or "nowhere that was tried"}. '
             '**What its parts are worth.** Time, and whole pictures at the end, brought more than any switch; of the '
             'parts, only the mixture of JPEG simulators has yet shown what it is worth. '
             f'**What lies beyond it.** The coded channel, at a fainter mark ({faint}), brings back '
