@@ -140,7 +140,10 @@ def test_own_photographs(page, entries, tmp_path):
         wait(lambda: captions(page)[at] == f'{size[0]}x{size[1]}')
         if name == 'small.png': wait(lambda: 'too small' in text(page, 'message'))
         else: wait(lambda: 'dB' in recovered(page)[0])
-    assert captions(page)[2].startswith('300x200')
+    assert captions(page)[2].startswith('300x200') and 'hidden' not in text(page, 'unknown')
+    hide(picture.resize((320, 256)), picture).save(tmp_path/'marked.png')
+    cover.send_keys(str(tmp_path/'marked.png'))
+    wait(lambda: 'hidden in this cover already' in text(page, 'unknown'))
 
 
 def test_reveal(page, entries, tmp_path):
