@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from .code import Code
 from .distortions import real_attack
@@ -69,20 +70,25 @@ HEADROOM = 3 # levels
 
 def with_headroom(cover:Image.Image)->Image.Image:
     "The cover; pages and drawings, of which much is black or white, a little greyer there, so that they can change."
-    a = np.asarray(cover)
-    return Image.fromarray(a.clip(HEADROOM, 255 - HEADROOM)) if np.isin(a, (0, 255)).mean() > .05 else cover
+    count, values = cover.histogram(), 3 * cover.width * cover.height
+    if sum(count[::256]) + sum(count[255::256]) <= .05 * values: return cover
+    return Image.fromarray(np.asarray(cover).clip(HEADROOM, 255 - HEADROOM))
 
 # %% ../nbs/16_coded.ipynb #c9d3fc0a
+def _workers(): # the attacks of a large picture take a few hundred megabytes each
+    return ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+
 def add(cover:Image.Image, change:np.ndarray, size:tuple[int, int])->Image.Image: # (h, w, 3), levels; inner size
     "The picture with a change, which is enlarged where the inner size is not its own."
     out, (w, h) = np.array(cover), size
     change = np.pad(change, ((0, h - change.shape[0]), (0, w - change.shape[1]), (0, 0))).astype(np.float32)
     more = [Image.fromarray(np.ascontiguousarray(change[..., i])) for i in range(3)]
-    for top in range(0, cover.height, 256): # in strips: floats of a large picture are large
+    def strip(top): # floats of a large picture are large
         rows = out[top:top + 256]
         box, shape = (0, top*h / cover.height, w, (top + len(rows))*h / cover.height), (cover.width, len(rows))
-        strip = [np.asarray(m.resize(shape, Image.Resampling.BICUBIC, box)) for m in more]
-        rows[:] = np.clip(np.rint(rows + np.stack(strip, -1)), 0, 255)
+        added = [np.asarray(m.resize(shape, Image.Resampling.BICUBIC, box)) for m in more]
+        rows[:] = np.clip(np.rint(rows + np.stack(added, -1)), 0, 255)
+    with _workers() as pool: [*pool.map(strip, range(0, cover.height, 256))]
     return Image.fromarray(out)
 
 # %% ../nbs/16_coded.ipynb #fda0969d
@@ -118,9 +124,6 @@ def room(information:float, n:int, margin:float)->int: # bits that come through;
 # %% ../nbs/16_coded.ipynb #48aec588
 SMALLEST = 12_000, 48 # at the inner size: pixels, and of the shorter side
 LOUDER = 1.04         # another draw of the noise may be a little worse than those that were tried
-
-def _workers(): # the attacks of a large picture take a few hundred megabytes each
-    return ThreadPoolExecutor(min(4, os.cpu_count() or 1))
 
 class _Unread(Exception): "A header that needs the longer step."
 
@@ -280,6 +283,7 @@ def finished(sender:Sender)->tuple[Image.Image, dict]: # the marked picture, and
         sender.prepare()
         return sender.send()
 
+@threadpool_limits.wrap(limits=1, user_api='blas') # the attacks are in threads; their algebra is not to be, too
 def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to four
          promise:Promise=PROMISES['standard'],
          speed:int=4, # of AVIF, 0 (slow) to 10 (a decibel worse)
