@@ -21,7 +21,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from .qim import ACROSS, FIXED_STEPS, PATTERN, SIZES, SYNC, size_pattern, sync_pattern
-from .receiver import FOUND, INNER, LARGEST, SHRINK, Grey, cosines, everywhere, of_blocks, score, turned
+from .receiver import FOUND, INNER, Grey, aim, cosines, everywhere, of_blocks, score, turned
 
 # %% ../nbs/16_searching.ipynb #0a47f57b
 UPRIGHT = ((None, 'FLIP_TOP_BOTTOM', 'FLIP_LEFT_RIGHT', 'ROTATE_180'),  # what turns a picture back, by its flip,
@@ -82,8 +82,7 @@ def scales(size:tuple[int, int])->list[tuple[float, bool]]: # W, H of a received
     "How many of its pixels one of the inner size may have become, and whether for a quick look; likeliest first."
     wide = max(0, np.log(min(LARGE, min(size) / SMALLEST) / SMALL))
     found = [(SMALL * float(np.exp(by*i)), by == COARSER) for by in (FINER, COARSER) for i in range(int(wide // by))]
-    likely = max(1/SHRINK, max(size) / LARGEST)
-    return sorted(found, key=lambda f: abs(np.log(f[0] / likely)))
+    return sorted(found, key=lambda f: abs(np.log(f[0] * aim(size) / max(size))))
 
 def windows(size:tuple[int, int], scale:float, side:float=WINDOW, spots:int=3)->Iterator[Box]:
     "The parts of a received picture that are looked at; one, where it is hardly larger."
