@@ -42,7 +42,7 @@ def tell(notes:list[str]):
 
 def searching():
     "Tell that what comes now takes a while."
-    tell(['searching for a part of a picture, or a picture on a page: several seconds; --no-search'])
+    tell(['searching for a part of a picture, or a picture on a page takes several seconds; --no-search leaves it out'])
 
 def _printable(text): # names of files need not be text
     return text.encode('utf-8', 'backslashreplace').decode()
