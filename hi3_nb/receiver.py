@@ -35,6 +35,7 @@ def near_side(side:float)->int: # pixels
     "The longer side among `INNER` that is nearest."
     return min(INNER, key=lambda n: abs(n - side))
 
+# %% ../nbs/15_receiver.ipynb #5f0c62d2
 def aim(size:tuple[int, int])->float: # W, H
     "The longer side that a picture's inner size is to have, about."
     return min(SHRINK*max(size), LARGEST)

@@ -172,6 +172,7 @@ def _worth(variants, name): # variant -> records: what leaving a part out change
     found = {v: mean(r['sets'][name]['attacks']['jpeg70']['psnr'] for r in rs) for v, rs in variants.items()}
     return ', '.join(f'{v.replace("_", " ")} {found[v] - found["full"]:+.1f} dB' for v in found if v != 'full')
 
+# %% ../nbs/30_tables.ipynb #7c0a1e04
 def conclusion(ours:dict, channel:dict, # records of the paper's networks and of the coded channel, one secret
                variants:dict[str, list[dict]], # records of the networks with one part left out, and of the full ones
                name:str='val2014')->str: # set
