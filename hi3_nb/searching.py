@@ -51,7 +51,7 @@ def waves(c:np.ndarray, slope:np.ndarray, step:float # (H, W), multiples of 8; i
     real, imaginary = np.cos(angle), np.sin(angle)
     for bold in 1, 0:
         for x, to in zip((real, imaginary, weight), wave[bold]): np.multiply(x, weight, out=to)
-        real, imaginary, weight = real*real - imaginary*imaginary, 2*real*imaginary, wave[1, 2]**2
+        if bold: real, imaginary, weight = real*real - imaginary*imaginary, 2*real*imaginary, wave[1, 2]**2
     for top, left in product(*(range(0, s, WIDE) for s in c.shape)):
         part = wave[:, :, top:top + WIDE, left:left + WIDE]
         found[:, :, :part.shape[2], :part.shape[3]] += part
