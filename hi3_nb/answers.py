@@ -24,7 +24,7 @@ import typer
 option, argument = typer.Option, typer.Argument
 Force = Annotated[bool, option('--force', help='Replace existing files.')]
 Json = Annotated[bool, option('--json', help='Print a JSON object.')]
-Password = Annotated[bool, option('--password', help='Ask for a password; or take it from HI3_PASSWORD.')]
+Password = Annotated[bool, option('--password', help='Ask for a password, unless HI3_PASSWORD holds one.')]
 PasswordFile = Annotated[Path | None, option(metavar='FILE', help=(
     'File with a password for all secrets, or with one for each, a line each.'))]
 
@@ -42,21 +42,26 @@ def tell(notes:list[str]):
 
 def searching():
     "Tell that what comes now takes a while."
-    tell(['searching for a part of a picture, or a picture on a page takes several seconds; --no-search leaves it out'])
+    tell(['not recovered at a glance; searching for a part of a marked picture, or one on a page: up to ten seconds; '
+          '--no-search does without'])
 
 def _printable(text): # names of files need not be text
     return text.encode('utf-8', 'backslashreplace').decode()
 
 # %% ../nbs/24_answers.ipynb #d0f13468
-def passwords_of(ask:bool, file:Path|None, twice:bool=False)->list[str]: # to be typed twice
+def passwords_of(ask:bool, file:Path|None, hiding:bool=False)->list[str]: # typed twice, and told of
     "Passwords as they are asked for, from a file, or from HI3_PASSWORD. Raises `OSError`, `ValueError`."
     if ask and file: raise ValueError('--password or --password-file: one of them')
-    if ask:
+    known = os.environ.get('HI3_PASSWORD')
+    if ask and not known:
         word = _typed('Password: ')
-        if twice and _typed('Once more: ') != word: raise ValueError('the two passwords differ')
+        if hiding and _typed('Once more: ') != word: raise ValueError('the two passwords differ')
         return [word]
-    if not file: return [p] if (p := os.environ.get('HI3_PASSWORD')) else []
-    try: words = file.read_text('utf-8').splitlines()
+    if not file:
+        if known and hiding and not ask:
+            tell(['locked with the password in HI3_PASSWORD'])
+        return [known] if known else []
+    try: words = file.read_text('utf-8').rstrip('\r\n').splitlines()
     except UnicodeDecodeError: raise ValueError(f'{file}: is not text') from None
     if not words or not all(words): raise ValueError(f'{file}: a line without a password, or no line at all')
     return words
@@ -85,7 +90,7 @@ def info_text(info:dict)->str:
     about, record = info.get('about', {}), info.get('record')
     told = {**about, 'method': info.get('method'), 'time': training_time(about)}
     secrets, size = info['config']['secrets'], info['megabytes']
-    lines = [f'{info["name"]}: hides {secrets} secret(s), {size} MB, hash {info["hash"]}']
+    lines = [f'{info["name"]}: hides {secrets} secret{"s"*(secrets > 1)}, {size} MB, hash {info["hash"]}']
     shown = 'method', 'photographs', 'steps', 'images', 'time', 'revision'
     lines += [f'{k}: {told[k]}' for k in shown if told.get(k)]
     if not record: return '\n'.join(lines)

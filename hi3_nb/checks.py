@@ -32,17 +32,19 @@ def survives(marked:Image.Image, passwords:Sequence[str]=())->dict[str, str]: # 
 
 def table(found:dict[str, str])->str: # of `survives`
     "A line for each."
-    words = dict(thumbnail='a small picture only', damaged='lost', nothing='lost', locked='lost')
+    words = dict(thumbnail='a thumbnail only', damaged='lost', nothing='lost', locked='lost')
     return '\n'.join(f'{name:24}{words.get(what, "comes back")}' for name, what in found.items())
 
 # %% ../nbs/22_checks.ipynb #20f2cc91
 def carries(cover:Image.Image, promise:str='standard')->dict: # 8-bit RGB
     """What a cover can carry: `bytes` of compressed pictures or of a file, at least about; W, H at which it would be
-    marked; whether something is hidden in it already. Raises ValueError where it is too small."""
+    marked; whether something is hidden already, and a password needed. Raises ValueError where it is too small."""
     chosen = promise_by(promise)
     sender = Sender(cover, [cover], chosen)
     sender.prepare()
     picture, marked = sender.layout.picture, sender.marked()
     least = sender.through(picture, marked, sender.attacks).sum(1).min()
-    return dict(bytes=max(0, room(least, picture.n, chosen.margin)//8 - 12), marked_at=list(sender.size),
-                hidden=revealing.is_marked(cover))
+    found, header = revealing.find(cover), None
+    if found: header = found[0].header()
+    return dict(bytes=max(0, room(least, picture.n, chosen.margin)//8 - 12), marked_at=list(sender.frame.shape[::-1]),
+                hidden=bool(found), password=bool(header and header.locked))

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['app', 'Cover', 'Secrets', 'AnyFile', 'Marked', 'Promised', 'For', 'Check', 'Quality', 'Received', 'Folder', 'Quick',
-           'STEPS', 'start', 'hide_command', 'reveal_command', 'attack_command', 'compare_command', 'info_command',
-           'main']
+           'STEPS', 'start', 'chosen', 'hide_command', 'reveal_command', 'attack_command', 'compare_command',
+           'info_command', 'main']
 
 # %% ../nbs/24_commands.ipynb #c004
 import sys
 import time
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -19,11 +20,11 @@ import typer
 from . import __version__
 from .answers import (Force, Json, Password, PasswordFile, answer, argument, info_text, option,
                             passwords_of, run, searching, weights_info)
-from .files import STREAM, attack_file, check_outputs, picture_of, read_picture, write_files
-from .folders import each, marked_path, revealed_path
+from .files import FORMATS, STREAM, attack_file, check_outputs, picture_of, read_picture, write_files
+from .folders import READ, each, marked_path, revealed_path
 from .measures import psnr_of, ssim_of
 from .research import research
-from .tool_files import cover_info, hide_and_tell, reveal_into
+from .tool_files import cover_info, hide_and_tell, named, reveal_into
 
 # %% ../nbs/24_commands.ipynb #c022
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -32,11 +33,12 @@ app.add_typer(research)
 Cover = Annotated[Path, argument(metavar='COVER', help='Picture to hide in; or a folder of them; - is standard input.')]
 Secrets = Annotated[list[Path] | None, argument(help='Pictures to hide.', metavar='[SECRET]...')]
 AnyFile = Annotated[Path | None, option(metavar='FILE', help='Hide this file, whatever it is, instead of pictures.')]
-Marked = Annotated[Path, option('--output', '-o', metavar='MARKED', help=(
+Marked = Annotated[Path | None, option('--output', '-o', metavar='MARKED', help=(
     'Marked picture to write; .png keeps every pixel. Or a folder; - is standard output, as PNG.'))]
 Promised = Annotated[str | None, option(help='What it survives: light, standard (unless you choose) or sturdy.')]
 For = Annotated[str | None, option('--for', metavar='MESSENGER', help=(
-    'What it survives: being sent twice by whatsapp, whatsapp-hd, telegram, instagram, x or facebook.'))]
+    'What it survives: being sent twice by whatsapp, whatsapp-hd, telegram, instagram, x or facebook, as reported or '
+    'assumed: they compress by rules of their own, which change.'))]
 Check = Annotated[bool, option('--check', help='Write nothing; try what the marked picture will survive.')]
 Quality = Annotated[int | None, option(min=1, max=100, help='Quality of a .jpg or .webp output; 95 if none is given.')]
 Received = Annotated[Path, argument(metavar='MARKED', help=(
@@ -65,8 +67,19 @@ def start(context:typer.Context,
         print(context.get_help())
 
 # %% ../nbs/24_commands.ipynb #4cd25fc0
+def chosen(promise:str|None, messenger:str|None)->str:
+    "The name of what a marked picture is to survive. Raises `ValueError`, naming those that there are."
+    from hi3_nb.messengers import MESSENGERS, promise_by
+    if promise and messenger: raise ValueError('--promise or --for: one of them')
+    name = (messenger or promise or 'standard').lower()
+    if messenger and name not in MESSENGERS:
+        raise ValueError(f'--for {messenger}: no such messenger; there are {", ".join(MESSENGERS)}')
+    promise_by(name)
+    return name
+
+# %% ../nbs/24_commands.ipynb #d9080507
 @app.command('hide')
-def hide_command(cover:Cover, output:Marked, secrets:Secrets=None, file:AnyFile=None, promise:Promised=None,
+def hide_command(cover:Cover, output:Marked=None, secrets:Secrets=None, file:AnyFile=None, promise:Promised=None,
                  messenger:For=None, check:Check=False, password:Password=False, password_file:PasswordFile=None,
                  quality:Quality=None, force:Force=False, as_json:Json=False):
     """Hide one to four pictures in a cover, or a small file.
@@ -77,13 +90,16 @@ def hide_command(cover:Cover, output:Marked, secrets:Secrets=None, file:AnyFile=
     hi3 hide cover.jpg a.jpg b.jpg -o marked.png --promise sturdy --password
     hi3 hide cover.jpg --file notes.txt -o marked.png --for whatsapp
     """
-    if bool(secrets) == bool(file): raise ValueError('name one to four pictures to hide (SECRET), or a --file')
-    if promise and messenger: raise ValueError('--promise or --for: one of them')
-    promise, words = messenger or promise or 'standard', passwords_of(password, password_file, twice=True)
+    if secrets and file: raise ValueError('pictures to hide (SECRET) or a --file, not both')
+    if not (secrets or file): raise ValueError('name one to four pictures to hide (SECRET), or a --file')
+    if not (output or check): raise ValueError('name the marked picture to write: -o marked.png')
+    promise, words = chosen(promise, messenger), passwords_of(password, password_file, hiding=True)
+    output = output or Path('marked' if cover.is_dir() else 'marked.png')
     def work(cover, output, notes):
-        check_outputs([output], [cover, *(secrets or [file])], force, new_folder=folder)
+        check_outputs([] if check else [output], [cover, *(secrets or [file])], force, new_folder=folder)
         return *hide_and_tell(output, cover, file or secrets, promise, notes, quality, words, check), 0
     if folder := cover.is_dir(): raise typer.Exit(each(cover, output, marked_path, work, as_json))
+    if output.is_dir() and output.suffix.lower() not in FORMATS: output = marked_path(cover, output)
     text, result, _ = work(cover, output, notes := [])
     answer(text, result, notes, as_json, output == STREAM)
 
@@ -106,8 +122,8 @@ def reveal_command(marked:Received, output:Folder, password:Password=False, pass
     def work(marked, output, notes):
         begin = time.time()
         result, code = reveal_into(output, marked, notes, force, search, words)
-        lines = [f'{marked}: {result["says"]}', *result['secrets'], *result.get('thumbnails', [])]
-        return '\n'.join(lines), dict(result, seconds=round(time.time() - begin, 2)), code
+        lines = [f'{named(marked)}: {result["says"]}', *result['secrets'], *result.get('thumbnails', [])]
+        return '\n'.join(lines), dict(picture=str(marked), **result, seconds=round(time.time() - begin, 2)), code
     if marked.is_dir(): raise typer.Exit(each(marked, output, revealed_path, work, as_json))
     text, result, code = work(marked, output, notes := [])
     answer(text, result, notes, as_json, output == STREAM)
@@ -140,9 +156,10 @@ def attack_command(picture:Annotated[Path, argument(metavar='IN', help='Picture 
     im = read_picture(picture, notes := [])
     write_files({output: (data := attack_file(im, name, output, seed, quality, notes))})
     after = picture_of(data)
-    result = dict(attacked=str(output), attack=name, width=after.width, height=after.height,
-                  psnr=round(psnr_of(im, after), 2))
-    answer(f'{output}: {result["psnr"]:.1f} dB to {picture}', result, notes, as_json, output == STREAM)
+    psnr = round(psnr_of(im, after), 2)
+    result = dict(attacked=str(output), attack=name, width=after.width, height=after.height, psnr=psnr)
+    told = 'the same pixels as' if after.tobytes() == im.tobytes() else f'PSNR {psnr:.1f} dB to'
+    answer(f'{output}: {told} {named(picture)}', result, notes, as_json, output == STREAM)
 
 # %% ../nbs/24_commands.ipynb #c033
 @app.command('compare')
@@ -160,12 +177,18 @@ def compare_command(a:Annotated[Path, argument(metavar='A', help='Picture as it 
     if before.size != after.size:
         notes.append(f'{a}: {before.width}x{before.height}, compared at {after.width}x{after.height}')
         before = before.resize(after.size, Image.Resampling.LANCZOS)
-    psnr, ssim, text = psnr_of(before, after), ssim_of(before, after), 'PSNR {:.2f} dB'
+    psnr, ssim = psnr_of(before, after), ssim_of(before, after)
+    text = 'the same pixels' if before.tobytes() == after.tobytes() else f'PSNR {psnr:.2f} dB'
     if ssim is None: notes += ['too small for SSIM, which needs 11x11 pixels']
-    else: text += ', SSIM {:.4f}'
-    answer(text.format(psnr, ssim), dict(psnr=round(psnr, 2), ssim=ssim and round(ssim, 4)), notes, as_json)
+    else: text += f', SSIM {ssim:.4f}'
+    answer(text, dict(psnr=round(psnr, 2), ssim=ssim and round(ssim, 4)), notes, as_json)
 
 # %% ../nbs/24_commands.ipynb #c041
+def _is_picture(path): # and not weights
+    may = path.exists() or path.suffix.lower() in READ or len(path.parts) > 1
+    return path == STREAM or may and path.suffix != '.safetensors'
+
+# %% ../nbs/24_commands.ipynb #d5558879
 @app.command('info')
 def info_command(name:Annotated[str | None, argument(metavar='NAME', help=(
                      'A picture; or name or file of weights. Without it, all weights of the clone.'))]=None,
@@ -177,10 +200,14 @@ def info_command(name:Annotated[str | None, argument(metavar='NAME', help=(
     hi3 info
     hi3 info p1 --json
     """
-    if name and Path(name).is_file() and Path(name).suffix != '.safetensors':
-        text, result = cover_info(Path(name), messenger or promise or 'standard', notes := [])
+    promise = chosen(promise, messenger)
+    if name and _is_picture(Path(name)):
+        text, result = cover_info(Path(name), promise, notes := [])
         answer(text, result, notes, as_json)
         return
+    if not find_spec('torch'):
+        what = f'{name}: there is no such picture; to read' if name else 'name a picture; to see all'
+        raise ValueError(f'{what} weights: pip install "hi3-nb[train]"')
     from hi3_nb.weights import known_weights
     infos = [weights_info(n) for n in ([name] if name else known_weights())]
     others = {i['name']: i['record']['weights']['hash'] for i in infos if 'record' in i}

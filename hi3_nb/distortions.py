@@ -10,6 +10,7 @@ __all__ = ['ROBIDOUX', 'DISTORTIONS', 'recode', 'scale_table', 'mozjpeg', 'scale
 import io
 import math
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -127,23 +128,25 @@ DISTORTIONS = dict(
     gamma=Distortion(.2, 5, 'gamma {}', lambda im, v, _: gamma(im, v)))
 
 # %% ../nbs/04_distortions.ipynb #c022
+def _step(part): # 'jpeg70' -> ('jpeg', 70.0)
+    kind = part.rstrip('0123456789.')
+    if part == 'none': return part, math.nan
+    if not (d := DISTORTIONS.get(kind)):
+        close = ''.join(f'; did you mean {k}?' for k in get_close_matches(kind, DISTORTIONS, 1))
+        known = ', '.join(DISTORTIONS)
+        raise ValueError(f'{part or "+"}: no such attack{close}; there are {known}, each with a strength, and none')
+    try: strength = float(part[len(kind):])
+    except ValueError:
+        raise ValueError(f'{part}: needs a strength: {kind}{d.low:g} to {kind}{d.high:g}') from None
+    if not d.low <= strength <= d.high:
+        raise ValueError(f'{part}: the strength of {kind} must lie between {d.low:g} and {d.high:g}')
+    if 'quality' in d.title and strength % 1: raise ValueError(f'{part}: a quality is a whole number')
+    return kind, strength
+
 def parse_attack(name:str # 'jpeg70', 'scale0.5+jpeg70', ...
                 )->list[tuple[str, float]]: # (kind, strength) of each step; strength of 'none': not a number
     "The steps of a named attack. Raises ValueError, naming the step, where it or its strength does not exist."
-    steps = []
-    for part in name.split('+'):
-        kind = part.rstrip('0123456789.')
-        try: strength = float(part[len(kind):] or 'nan')
-        except ValueError: kind = ''
-        if kind not in ('none', *DISTORTIONS) or math.isnan(strength) != (kind == 'none'):
-            known = ', '.join(DISTORTIONS)
-            raise ValueError(f'{part}: no such attack; write one of {known} with a strength, such as jpeg70, or none')
-        if d := DISTORTIONS.get(kind):
-            if not d.low <= strength <= d.high:
-                raise ValueError(f'{part}: the strength of {kind} must lie between {d.low:g} and {d.high:g}')
-            if 'quality' in d.title and strength % 1: raise ValueError(f'{part}: a quality is a whole number')
-        steps.append((kind, strength))
-    return steps
+    return [_step(part) for part in name.split('+')]
 
 # %% ../nbs/04_distortions.ipynb #5d1f7c20
 def real_attack(im:Image.Image, # 8-bit RGB

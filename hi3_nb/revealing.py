@@ -65,7 +65,7 @@ class Received:
         return opened(decode(getattr(layout, name), k, phase, layout.pilots, f, layout.cls))
 
     def used(self, layout:Layout, message:bytes)->float: # as it was found in the picture's tier
-        "How much of the code's margin it has used: 0 none, 1 all of it."
+        "How much of the error correction it has used: 0 none, 1 all of it."
         bits = sealed(message, 8*(len(message) + 4))
         return used(layout.picture, bits, layout.phases(self.c)[0], self.frame, layout.cls)
 
@@ -140,7 +140,7 @@ class Revealed:
     seen: float = 1.            # share of the marked picture that is there
     closed: int = 0             # secrets that no password opened
     file: File|None = None      # a file that was hidden instead of pictures
-    used: float|None = None     # how much of the code's margin: 0 none, 1 all; None where there is no picture or file
+    used: float|None = None     # how much of the error correction: 0 none, 1 all; None where nothing came back
 
 # %% ../nbs/16_revealing.ipynb #96b84883
 def reveal(picture:Image.Image, search:Callable|None=None, # 8-bit RGB; called before a search, without: there is none

@@ -188,7 +188,7 @@ def efficiency(k:int, n:int)->float:
 
 def used(tier:Tier, bits:np.ndarray, phase:np.ndarray, # (k,), as decoded; (N,)
          frame:Frame, cls:np.ndarray)->float:
-    "How much of the code's margin a message has used: 0 none, 1 all of it."
+    "How much of the error correction a message has used: 0 none, 1 all of it."
     carriers = np.zeros((frame.n, 2), np.uint8)
     tier.lay(Code(len(bits), tier.n).encode(bits), carriers)
     through = information_of(tier, phase, carriers, frame, cls).sum()

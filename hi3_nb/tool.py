@@ -28,8 +28,14 @@ class Found(list):
         self.turned = found.turned  # how the marked picture had been turned, one of receiver.TURNS
         self.seen = found.seen      # share of the marked picture that was there
         self.closed = found.closed  # how many more there are, which need another password
-        self.used = found.used      # how much of the code's margin: 0 none, 1 all; a little more and it had been lost
+        self.used = found.used      # share of the error correction: at 1, a little more and it had been lost
 
+    def __bool__(self): return True # a file is something, too
+
+    def __repr__(self):
+        return f'<file {self.file.name}, {len(self.file.data):,} bytes>' if self.file else super().__repr__()
+
+# %% ../nbs/21_tool.ipynb #d5322566
 class NotRevealed(ValueError): "There is no picture to show."
 
 class NothingHidden(NotRevealed): "Nothing is hidden in this picture, or nothing is left of it."

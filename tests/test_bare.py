@@ -44,7 +44,11 @@ def test_hides_and_reveals_without_torch(tmp_path):
     (tmp_path/'key').write_text('long and known to two')
     for words in ('hide cover.png secret.png -o marked.png --password-file key', 'attack marked.png jpeg90 -o sent.jpg',
                   'info marked.png', 'compare cover.png marked.png', 'reveal sent.jpg -o found --password-file key'):
-        assert without_torch(tmp_path, *words.split()) == (0, ''), words
+        code, said = without_torch(tmp_path, *words.split())
+        assert code == 0 and all(line.startswith('note: ') for line in said.splitlines()), said
     for words in ('train', 'evaluate .', 'measure --weights w --out o.json', 'info', 'info w'):
         code, said = without_torch(tmp_path, *words.split())
         assert code == 2 and said.count('\n') == 1 and 'pip install "hi3-nb[train]"' in said, said
+    for words in 'info missing.jpg', 'info .', 'info key': # a picture that is none has nothing to do with torch
+        code, said = without_torch(tmp_path, *words.split())
+        assert code == 2 and said.count('\n') == 1 and 'torch' not in said and 'hi3-nb' not in said, said

@@ -42,7 +42,7 @@ def test_check_writes_nothing_and_tells_what_survives(run):
     os.mkdir('covers')
     os.link('cover.png', 'covers/cover.png')
     assert run('hide', 'covers', 'secret.png', '-o', 'new', '--check')[0] == 0 and not Path('new').exists()
-    told = dict(line.rsplit('  ', 1) for line in out.splitlines()[1:])
+    told = dict(line.rsplit('  ', 1) for line in out.splitlines()[2:])
     told = {k.strip(): v.strip() for k, v in told.items()}
     assert told['jpeg70'] == told['whatsapp twice'] == 'comes back' and set(told.values()) > {'comes back'}
 
@@ -56,3 +56,71 @@ def test_info_of_a_picture(run):
     Path('words.txt').write_text('no picture')
     code, out, err = run('info', 'words.txt')
     assert code == 2 and 'not an image' in err
+
+
+def test_check_needs_no_output(run):
+    before = {p.name for p in Path().iterdir()}
+    code, out, _ = run('hide', 'cover.png', 'secret.png', '--check')
+    assert code == 0 and 'not written' in out and {p.name for p in Path().iterdir()} == before
+    Path('marked.png').write_bytes(b'mine') # what is there already is no reason not to try
+    assert run('hide', 'cover.png', 'secret.png', '--check', '-o', 'marked.png')[0] == 0
+    assert Path('marked.png').read_bytes() == b'mine'
+
+
+@pytest.mark.parametrize('name, quality, comes', [('a.jpg', 5, False), ('a.webp', 1, False), ('a.jpg', 80, True),
+                                                  ('a.webp', 95, True), ('a.tif', None, True)])
+def test_what_is_written_can_be_revealed(name, quality, comes, run):
+    words = ['--quality', quality] if quality else []
+    code, out, err = run('hide', 'cover.png', 'secret.png', '-o', name, *words)
+    assert Path(name).exists() == comes
+    if not comes:
+        assert code == 2 and not out and 'destroys what is hidden' in err
+        return
+    told = out.splitlines()[1]
+    assert code == 0 and told.startswith('secret.png comes back at 120x80, PSNR ')
+    assert run('reveal', name, '-o', 'found', '--no-search')[0] == 0
+    measured = run('compare', 'secret.png', 'found/secret1.png')[1]
+    assert abs(float(told.split()[-2]) - float(measured.split()[1])) < .06
+
+
+def test_hiding_tells_what_else_it_changes(run):
+    page = Image.new('RGB', (640, 480), 'white')
+    page.paste(Image.open('cover.png'), (160, 120))
+    page.save('page.png')
+    code, _, err = run('hide', 'page.png', 'secret.png', '-o', 'marked.png')
+    assert code == 0 and 'page.png: its white becomes 252 of 255' in err
+    assert 'white' not in run('hide', 'cover.png', 'secret.png', '-o', 'other.png')[2]
+
+
+def test_info_tells_of_a_password_and_the_size_that_reveal_names(run, monkeypatch):
+    monkeypatch.setenv('HI3_PASSWORD', 'sesame')
+    assert run('hide', 'cover.png', 'secret.png', '-o', 'locked.png')[0] == 0
+    code, out, _ = run('info', 'locked.png')
+    assert code == 0 and 'something, under a password, is hidden' in out
+    at = json.loads(run('reveal', 'locked.png', '-o', 'found', '--json')[1])['hidden_at']
+    assert f'marked at {at[0]}x{at[1]}' in out
+
+
+@pytest.mark.parametrize('words, says', [
+    ('info missing.jpg', 'missing.jpg: No such file'), ('info .', '.: Is a directory'), ('info - ', 'standard input'),
+    ('info words.txt', 'words.txt: not an image'), ('info cover.png --for x --promise light', 'one of them'),
+    ('info cover.png --for pigeon', 'no such messenger'), ('hide no.png secret.png -o cover.png', 'no.png: No such'),
+    ('hide cover.png secret.png --file words.txt -o a.png', 'not both'),
+    ('hide cover.png secret.png -o no/a.png', 'no: there is no such folder'),
+    ('attack cover.png jpeg -o a.png', 'jpeg: needs a strength: jpeg1 to jpeg100'),
+    ('attack cover.png jepg70 -o a.png', 'did you mean jpeg?'), ('attack cover.png webp80+ -o a.png', '+: no such')])
+def test_mistakes_are_named(words, says, run, monkeypatch):
+    Path('words.txt').write_text('no picture')
+    before = {p.name for p in Path().iterdir()}
+    monkeypatch.setattr('sys.stdin', open('words.txt'))
+    code, out, err = run(*words.split())
+    assert code == 2 and not out and says in err and err.count('\n') == 1, err
+    assert {p.name for p in Path().iterdir()} == before
+
+
+def test_names_may_be_capitals_and_folders_take_one_cover(run):
+    os.mkdir('marked')
+    assert run('hide', 'cover.png', 'secret.png', '-o', 'marked', '--for', 'Telegram')[0] == 0
+    code, out, _ = run('reveal', 'marked', '-o', 'found', '--json', '--no-search')
+    assert code == 0 and [p['picture'] for p in json.loads(out)['pictures']] == ['marked/cover.png']
+    assert 'the same pixels' in run('compare', 'cover.png', 'cover.png')[1]

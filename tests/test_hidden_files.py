@@ -49,6 +49,11 @@ def test_in_a_shell(cover, capfd):
     assert run(capfd, 'reveal', 'marked.png', '-o', 'found', '--force')[0] == 0
     code, err = run(capfd, 'reveal', 'marked.png', '-o', 'found.png')
     assert code == 2 and 'name a folder' in err and not Path('found.png').exists()
+    for name, goes in ('mine.txt', 'mine.txt'), ('mine.d', 'mine.d/notes.txt'): # its own extension: the file's name
+        assert run(capfd, 'reveal', 'marked.png', '-o', name)[1]['secrets'] == [goes]
+        assert Path(goes).read_bytes() == NOTES
+    found = reveal('marked.png')
+    assert found and not list(found) and 'notes.txt' in repr(found) # an empty list would look like nothing
 
 
 def test_a_file_that_is_too_large(cover, capfd):
@@ -63,7 +68,7 @@ def test_a_file_that_is_too_large(cover, capfd):
 def test_what_is_hidden_is_named(cover, capfd):
     Path('secret.png').write_bytes(Path(cover).read_bytes())
     for words in ([], ['secret.png', '--file', 'secret.png']):
-        assert 'or a --file' in run(capfd, 'hide', cover, *words, '-o', 'marked.png')[1]
+        assert '--file' in run(capfd, 'hide', cover, *words, '-o', 'marked.png')[1]
 
 
 @pytest.mark.parametrize('name', ['../up.txt', '/etc/up.txt', 'C:\\up.txt', '..', '', '.profile', 'a/../../up.txt'])

@@ -114,6 +114,20 @@ def test_in_a_shell(tmp_path, monkeypatch, capfd):
         assert code == 2 and says in err and err.count('\n') == 1
 
 
+def test_a_password_from_the_environment(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    photo('china', (320, 240)).save('cover.png')
+    photo('cat', (160, 120)).save('secret.png')
+    monkeypatch.setattr('getpass.getpass', lambda *a: pytest.fail('asked'))
+    monkeypatch.setenv('HI3_PASSWORD', 'sesame')
+    for words, told in ([], True), (['--password'], False): # what nobody asked for is told
+        assert main(['hide', 'cover.png', 'secret.png', '-o', 'marked.png', '--force', *words]) == 0
+        assert ('locked with the password in HI3_PASSWORD' in capfd.readouterr().err) == told
+    Path('words').write_text('sesame\n\n') # editors add lines
+    monkeypatch.delenv('HI3_PASSWORD')
+    assert main(['reveal', 'marked.png', '-o', 'found', '--password-file', 'words']) == 0
+
+
 def test_nothing_is_typed_where_it_would_show(tmp_path):
     words = [sys.executable, '-m', 'hi3_nb.commands', 'reveal', 'any.png', '-o', 'new', '--password']
     p = subprocess.run(words, input='sesame\n', capture_output=True, text=True, cwd=tmp_path, start_new_session=True)

@@ -31,7 +31,9 @@ def test_folders(capfd):
     Path('in/bad.png').write_text('no picture')
     assert main(['hide', 'in', 'secret.png', '-o', 'out', '--promise', 'light']) == 2
     out, err = capfd.readouterr()
-    assert [line.split(':')[0] for line in out.splitlines()] == ['out/a.jpg', 'out/b.png']
+    marked, hidden = out.splitlines()[::2], out.splitlines()[1::2]
+    assert [line.split(':')[0] for line in marked] == ['out/a.jpg', 'out/b.png']
+    assert all(line.startswith('secret.png comes back at ') for line in hidden)
     assert err.splitlines()[-1].startswith('hi3: in/bad.png: ')
     assert {p.name for p in Path('out').iterdir()} == {'a.jpg', 'b.png'}
     assert main(['reveal', 'out', '-o', 'back', '--json', '--no-search']) == 0
