@@ -74,7 +74,6 @@ def with_headroom(cover:Image.Image)->Image.Image:
     if sum(count[::256]) + sum(count[255::256]) <= .05 * values: return cover
     return Image.fromarray(np.asarray(cover).clip(HEADROOM, 255 - HEADROOM))
 
-# %% ../nbs/16_coded.ipynb #c9d3fc0a
 def _workers(): # the attacks of a large picture take a few hundred megabytes each
     return ThreadPoolExecutor(min(4, os.cpu_count() or 1))
 
@@ -113,7 +112,6 @@ def choose_modes(through:np.ndarray, # (attacks, KINDS) bits
     each = fold(weight @ through) / (weight.sum() * np.maximum(1, fold(count)))
     return np.digitize(each, (.04, .5))
 
-# %% ../nbs/16_coded.ipynb #5194eeb5
 def room(information:float, n:int, margin:float)->int: # bits that come through; coded bits
     "How many information bits, a multiple of 8, to send."
     k = 200
@@ -164,28 +162,38 @@ class Sender:
         attacked = real_attack(marked, attack, seed, back=max(self.cover.size) < WHOLE)[0]
         return Received(attacked, self.size, self.frame)
 
-    def through(self, tier:Tier, marked:Image.Image, attacks:Sequence[str])->np.ndarray: # (attacks, KINDS)
-        "The bits that come through each attack on each kind of carrier."
+    def through(self, tier:Tier, marked:Image.Image, attacks:Sequence[str], header:bool=False
+               )->np.ndarray: # (attacks, KINDS)
+        "The bits that come through each attack on each kind of carrier. Raises `_Unread` where a `header` must, too."
         def one(attack):
-            phase = self.layout.phases(self.received(marked, attack, 1).c)[0]
-            return information_of(tier, phase, self.carriers, self.frame, self.layout.cls)
+            got = self.received(marked, attack, 1)
+            if header and got.header() is None: raise _Unread
+            return information_of(tier, self.layout.phases(got.c)[0], self.carriers, self.frame, self.layout.cls)
         with _workers() as pool: return np.stack([*pool.map(one, attacks)])
 
     def prepare(self):
-        "Choose steps and modes by trying."
+        "Choose steps and modes by trying; the longer step for the header, where it takes that."
+        try: self._prepare()
+        except _Unread:
+            self.frame.bold = True
+            self._prepare()
+
+    def _prepare(self):
         every = np.full(LUMA + CHROMA, 2)
         if max(self.cover.size) >= WHOLE: every[SEEN] = 0
         self.lay_out(32., every)
         marked = self.marked()
         self.lay_out(self._base(marked), self.modes)
-        modes = choose_modes(self.through(self.layout.picture, self.marked(), self.attacks),
+        self.bits = dict(picture=0, thumbnail=0, fine=0)
+        self._header()
+        modes = choose_modes(self.through(self.layout.picture, self.marked(), self.attacks, not self.frame.bold),
                              np.bincount(self.frame.kind[self.layout.picture.places], None, KINDS))
         self.lay_out(self.base, modes)
         self.lay_out(self._base(self.marked()), modes)
 
     def _base(self, marked):
-        found = self.base * 10**((psnr_of(marked, self.cover) - self.promise.marked) / 20)
-        return min(found, self.promise.coarsest)
+        off = psnr_of(marked, self.cover) - self.promise.marked # dB
+        return min(self.base * 10**(off / 20), self.promise.coarsest)
 
     def send(self)->tuple[Image.Image, dict]: # the marked picture, and what was done
         "Measure, compress, lay on; once more with less, until every promised attack is survived."
@@ -216,7 +224,6 @@ class Sender:
         return closed_overhead(count) + 5*count if self.lock else overhead(count)
 
     def _fit(self, pictures, k, speed=6): return compress(pictures, k//8 - 4 - self._overhead(), speed)
-
     def _thumbnail(self, marked):
         beyond = self.promise.attacks(self.cover.size, thumbnail=True)
         info = self.through(self.layout.thumbnail, marked, beyond).sum(1).min()
@@ -262,9 +269,8 @@ class Sender:
         return []
 
     def _lost_fine(self, marked):
-        if not self.bits['fine']: return []
-        arrived = self.received(marked, 'none', 0).message(self.layout, 'fine', self.bits['fine']) is not None
-        return [] if arrived else ['fine']
+        k = self.bits['fine']
+        return ['fine'] if k and self.received(marked, 'none', 0).message(self.layout, 'fine', k) is None else []
 
     def _arrives(self, marked, attack, seed):
         got = self.received(marked, attack, seed)
