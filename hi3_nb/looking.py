@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from .qim import FIXED_STEPS, PATTERN, SYNC, sync_pattern
-from .receiver import Grey, aim, everywhere
+from .receiver import LARGEST, Grey, aim, everywhere
 
 # %% ../nbs/16_looking.ipynb #0a47f57b
 UPRIGHT = ((None, 'FLIP_TOP_BOTTOM', 'FLIP_LEFT_RIGHT', 'ROTATE_180'),  # what turns a picture back, by its flip,
@@ -67,7 +67,8 @@ def correlate(c:np.ndarray, slope:np.ndarray, step:float, flips:int=1 # as above
 
 # %% ../nbs/16_looking.ipynb #7044e70d
 Box = tuple[float, float, float, float] # left, top, right, bottom, pixels of the received picture
-SMALL, LARGE = .6, 5.5    # of how many pixels one of the inner size may have become; 12 megapixels: 5.25
+SMALL, LARGE = .6, 5.5    # of how many pixels one of the inner size may have become; 12 megapixels: 5.25; on a page
+                          # that is larger still, as many as the largest inner size fills
 WINDOW, FINER = 320, .005 # pixels at the inner size; step from one scale to the next
 QUICK, COARSER = 256, .0075 # of a quick look, in all orientations
 SMALLEST = 96             # pixels at the inner size: less than that is not looked at
@@ -75,7 +76,8 @@ BLOCK, OCTAVE = 16, 1.25 # pixels of a place on the map, at its scale; from one 
 
 def scales(size:tuple[int, int])->list[tuple[float, bool]]: # W, H of a received picture
     "How many of its pixels one of the inner size may have become, and whether for a quick look; likeliest first."
-    wide = max(0, np.log(min(LARGE, min(size) / SMALLEST) / SMALL))
+    most = max(LARGE, max(size) / LARGEST)
+    wide = max(0, np.log(min(most, min(size) / SMALLEST) / SMALL))
     found = [(SMALL * float(np.exp(by*i)), by == COARSER) for by in (FINER, COARSER) for i in range(int(wide // by))]
     return sorted(found, key=lambda f: abs(np.log(f[0] * aim(size) / max(size))))
 

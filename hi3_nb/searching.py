@@ -23,7 +23,7 @@ from .qim import ACROSS, PATTERN, SIZES, SYNC, size_pattern, sync_pattern
 from .receiver import FOUND, INNER, Grey, cosines, of_blocks, score, turned
 
 # %% ../nbs/16_searching.ipynb #d2869491
-HINT, SURE = 5.6, 7.5 # standard deviations: there are a hundred million places
+HINT, SURE = 5.4, 7.5 # standard deviations: there are a hundred million places
 SECOND = 8           # so many of those that are not sure deserve a second look
 
 def _score(found): return found[0].score
@@ -35,9 +35,12 @@ def _each(do, todo): # in as many threads as there are cores, a few ahead
 
 def near(grey:Grey, windows:Windows, scale:float)->tuple[Grid, Box]|None:
     "A grid near this scale that is surely there, to half a pixel and half a percent, and the window where it is."
-    def best(s): return max(((look(grey, w, s)[0], w) for w in windows(s, spots=5)), key=_score, default=None)
-    found = max(filter(None, _each(best, [scale * (1 + d*FINER/2) for d in range(-4, 5)])), key=_score, default=None)
-    if not found or _score(found) < SURE: return None
+    for side, by, reach, spots in (WINDOW, FINER/2, 4, 5), (2*WINDOW, FINER/4, 6, 2): # if need be, larger windows
+        def best(s): return max(((look(grey, w, s)[0], w) for w in windows(s, side, spots)), key=_score, default=None)
+        tried = _each(best, [scale * (1 + d*by) for d in range(-reach, reach + 1)])
+        found = max(filter(None, tried), key=_score, default=None)
+        if found and _score(found) > SURE: break
+    else: return None
     at = found[0].wide
     return found if abs(at - scale) < 1.6*FINER*scale else near(grey, windows, at) # a slope of its peak
 

@@ -58,6 +58,7 @@ class ChannelConfig:
     speed: int = 4              # of AVIF
     sets: tuple[str, ...] = ()  # of those in prepare.sets
     pairs: int = 1000
+    group_pairs: int = 100      # for two secrets and more, on the first set only
     attacks: tuple[str, ...] = EvaluateConfig.attacks
 
 # %% ../nbs/23_stages.ipynb #39223cbc
@@ -129,10 +130,11 @@ class Params:
                        detector_pairs=s.detector_pairs, reach_pairs=s.reach_pairs,
                        sets=s.sets or self.evaluate.sets[:1])
 
-    def channel_evaluation(self)->EvaluateConfig:
-        "How the coded channel is measured."
+    def channel_evaluation(self, secrets:int=1)->EvaluateConfig:
+        "How the coded channel is measured with so many secrets."
         c = self.channel
-        return EvaluateConfig(sets=c.sets, pairs=c.pairs, attacks=c.attacks, curve=())
+        sets, pairs = (c.sets, c.pairs) if secrets == 1 else (c.sets[:1], c.group_pairs)
+        return EvaluateConfig(sets=sets, pairs=pairs, attacks=c.attacks, curve=())
 
 # %% ../nbs/23_stages.ipynb #727befc4
 def vary(train:dict, change:dict, replaced:tuple[str, ...]=())->dict:

@@ -46,9 +46,8 @@ def record(weights:str)->dict|None: # 'p1', 'n3', ...
 # %% ../nbs/30_tables.ipynb #d22f66a2
 def channel_record(secrets:int)->dict|None:
     "The record of the coded channel for so many secrets, from `paper/results/coded`; None where there is none."
-    path = WEIGHTS.parent/'results'/'coded'/'channel.json'
-    found = json.loads(path.read_text()) if path.exists() else None
-    return found if found and found['weights']['config']['secrets'] == secrets else None
+    path = WEIGHTS.parent/'results'/'coded'/f'channel{secrets if secrets > 1 else ""}.json'
+    return json.loads(path.read_text()) if path.exists() else None
 
 def records(kind:str)->dict[int, dict]: # 'p' or 'n'
     "Number of secrets -> record, of all weights of a kind."
