@@ -132,7 +132,7 @@ def _levels(branch): # of an encoder or a decoder -> (channels, stride) of each 
     return list(zip(widths, accumulate(factors, mul)))
 
 def _branch(ax, x, y, levels, height, left): # a bar for each level
-    widest, colour = max(c for c, _ in levels), LOOKS['hi3'][1] if left else LOOKS['hi3_qim_no_attack'][1]
+    widest, colour = max(c for c, _ in levels), LOOKS['hi3'][1] if left else '#56B4E9'
     for width, stride in levels:
         w, h = .012 + .035 * width / widest, height * levels[0][1] / stride
         ax.add_patch(Rectangle((x if left else x - w, y - h/2), w, h, color=colour, lw=0))

@@ -7,6 +7,7 @@ __all__ = ['POINTS', 'QUALITIES', 'Point', 'published_table', 'by_quality', 'sta
 
 # %% ../nbs/30_standing.ipynb #063c0ad4
 import re
+from statistics import mean
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -72,8 +73,11 @@ def standing_figure(evaluations:dict[str, dict], # method -> record
         (title, colour), s = look(method), r['sets'][name]
         found = by_quality(s)
         ax.plot([s['marked']['psnr']]*len(found), list(found.values()), 'o-', color=colour, label=title)
-        for q, dB in found.items():
-            ax.annotate(q, (s['marked']['psnr'], dB), (6, -3), textcoords='offset points', fontsize=8, color=colour)
+        alike = {} # where one picture comes back, whatever the quality
+        for q, dB in found.items(): alike.setdefault(round(2*dB), []).append((str(q), dB))
+        for same in alike.values():
+            text, at = ', '.join(q for q, _ in same), mean(dB for _, dB in same)
+            ax.annotate(text, (s['marked']['psnr'], at), (6, -3), textcoords='offset points', fontsize=8, color=colour)
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
 

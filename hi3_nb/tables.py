@@ -22,11 +22,10 @@ from .weights import WEIGHTS
 # %% ../nbs/30_tables.ipynb #c005
 PUBLISHED, OURS, QIM = 'published', "the paper's networks, ours", 'HI3 + QIM'
 CHANNEL = 'the coded channel'
-LOOKS = dict(hi3=(OURS, '#0072B2'), hi3_qim=(QIM, '#004466'), adh_gan=('ADH-GAN', '#D55E00'),
+LOOKS = dict(hi3=(OURS, '#0072B2'), coded=(CHANNEL, '#117733'), hi3_qim=(QIM, '#004466'),
+             adh_gan=('ADH-GAN', '#D55E00'),
              hi3_budget=(f'{OURS}, as little time as the baselines', '#882255'),
              hi3_no_attack=(f'{OURS}, trained without attacks', '#999933'),
-             hi3_qim_budget=(f'{QIM}, as little time as the baselines', '#332288'),
-             hi3_qim_no_attack=(f'{QIM}, trained without attacks', '#56B4E9'),
              adh_gan_before=('ADH-GAN attacked before hiding', '#E69F00'), baluja=('Baluja', '#009E73'),
              udh=('UDH', '#CC79A7'))
 
