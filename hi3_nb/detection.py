@@ -59,7 +59,7 @@ def marked_photos(model:Method, photos:Photos, rows:np.ndarray, # (pairs, 1 + N)
                   strength:float=1., batch:int=8
                  )->tuple[torch.Tensor, torch.Tensor]: # clean and marked (pairs, 3, H, W), uint8
     "The covers as they are, and with their secrets in them."
-    device, clean, marked = next(model.parameters()).device, [], []
+    device, clean, marked = next(model.parameters(), torch.empty(0)).device, [], []
     for r in tqdm(torch.from_numpy(rows).split(batch), desc=f'hiding, strength {strength:g}', disable=None):
         x = photos[r].to(device).unflatten(0, (len(r), -1))
         clean.append((x[:, 0] * 255).round().byte().cpu())
