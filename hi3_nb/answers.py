@@ -42,8 +42,8 @@ def tell(notes:list[str]):
 
 def searching():
     "Tell that what comes now takes a while."
-    tell(['not recovered at a glance; searching for a part of a marked picture, or one on a page: up to ten seconds; '
-          '--no-search does without'])
+    tell(['not recovered at a glance; searching for a part of a marked picture, or one on a page: ten seconds, or '
+          'more where the processor is slow or busy; --no-search does without'])
 
 def _printable(text): # names of files need not be text
     return text.encode('utf-8', 'backslashreplace').decode()

@@ -32,7 +32,7 @@ def survives(marked:Image.Image, passwords:Sequence[str]=())->dict[str, str]: # 
 
 def table(found:dict[str, str])->str: # of `survives`
     "A line for each."
-    words = dict(thumbnail='a thumbnail only', damaged='lost', nothing='lost', locked='lost')
+    words = dict(thumbnail='very blurred', damaged='lost', nothing='lost', locked='lost')
     return '\n'.join(f'{name:24}{words.get(what, "comes back")}' for name, what in found.items())
 
 # %% ../nbs/22_checks.ipynb #20f2cc91

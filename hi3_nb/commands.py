@@ -20,7 +20,8 @@ import typer
 from . import __version__
 from .answers import (Force, Json, Password, PasswordFile, answer, argument, info_text, option,
                             passwords_of, run, searching, weights_info)
-from .files import FORMATS, STREAM, attack_file, check_outputs, picture_of, read_picture, write_files
+from .files import (FORMATS, STREAM, attack_file, check_inputs, check_outputs, picture_of, read_picture,
+                          write_files)
 from .folders import READ, each, marked_path, revealed_path
 from .measures import psnr_of, ssim_of
 from .research import research
@@ -35,10 +36,12 @@ Secrets = Annotated[list[Path] | None, argument(help='Pictures to hide.', metava
 AnyFile = Annotated[Path | None, option(metavar='FILE', help='Hide this file, whatever it is, instead of pictures.')]
 Marked = Annotated[Path | None, option('--output', '-o', metavar='MARKED', help=(
     'Marked picture to write; .png keeps every pixel. Or a folder; - is standard output, as PNG.'))]
-Promised = Annotated[str | None, option(help='What it survives: light, standard (unless you choose) or sturdy.')]
+Promised = Annotated[str | None, option(help=(
+    'What it survives, at 640 pixels or more. light: mild JPEG; standard (unless you choose): messengers twice, '
+    'JPEG 50, half size, blur, noise; sturdy: WebP and stronger noise too.'))]
 For = Annotated[str | None, option('--for', metavar='MESSENGER', help=(
-    'What it survives: being sent twice by whatsapp, whatsapp-hd, telegram, instagram, x or facebook, as reported or '
-    'assumed: they compress by rules of their own, which change.'))]
+    'What it survives: being sent twice by whatsapp, whatsapp-hd, telegram, instagram, x or facebook, and nothing '
+    'else, so that more fits. Sizes are as reported, qualities mostly assumed.'))]
 Check = Annotated[bool, option('--check', help='Write nothing; try what the marked picture will survive.')]
 Quality = Annotated[int | None, option(min=1, max=100, help='Quality of a .jpg or .webp output; 95 if none is given.')]
 Received = Annotated[Path, argument(metavar='MARKED', help=(
@@ -90,13 +93,14 @@ def hide_command(cover:Cover, output:Marked=None, secrets:Secrets=None, file:Any
     hi3 hide cover.jpg a.jpg b.jpg -o marked.png --promise sturdy --password
     hi3 hide cover.jpg --file notes.txt -o marked.png --for whatsapp
     """
-    if secrets and file: raise ValueError('pictures to hide (SECRET) or a --file, not both')
-    if not (secrets or file): raise ValueError('name one to four pictures to hide (SECRET), or a --file')
+    if bool(secrets) == bool(file): raise ValueError('name one to four pictures to hide, or a --file, not both')
     if not (output or check): raise ValueError('name the marked picture to write: -o marked.png')
-    promise, words = chosen(promise, messenger), passwords_of(password, password_file, hiding=True)
+    promise, hidden = chosen(promise, messenger), secrets or [file]
+    check_inputs([cover, *hidden])
+    words = passwords_of(password, password_file, hiding=True)
     output = output or Path('marked' if cover.is_dir() else 'marked.png')
     def work(cover, output, notes):
-        check_outputs([] if check else [output], [cover, *(secrets or [file])], force, new_folder=folder)
+        check_outputs([] if check else [output], [cover, *hidden], force, new_folder=folder)
         return *hide_and_tell(output, cover, file or secrets, promise, notes, quality, words, check), 0
     if folder := cover.is_dir(): raise typer.Exit(each(cover, output, marked_path, work, as_json))
     if output.is_dir() and output.suffix.lower() not in FORMATS: output = marked_path(cover, output)
@@ -132,8 +136,9 @@ def reveal_command(marked:Received, output:Folder, password:Password=False, pass
 # %% ../nbs/24_commands.ipynb #e0185db5
 STEPS = ('jpeg70, mozjpeg75 (another quantisation table), webp80, avif70, scale0.5, fit1600 (the long side at most), '
          'screenshot0.75 (shown at this size '
-         'and cut out), blur1 (sigma), noise5 (levels), crop0.7 (share of the area), brightness1.1, contrast1.1, '
-         'saturation1.2, gamma0.9, or several joined by +.')
+         'and cut out), blur1 (sigma), noise5 (levels), crop0.7 (share of the area, black around it), '
+         'brightness1.1, contrast1.1, '
+         'saturation1.2, gamma0.9, or several joined by +; or a messenger, such as whatsapp.')
 
 # %% ../nbs/24_commands.ipynb #c032
 @app.command('attack')
@@ -151,13 +156,13 @@ def attack_command(picture:Annotated[Path, argument(metavar='IN', help='Picture 
     hi3 attack marked.png jpeg75 -o attacked.jpg                (compressed once, with quality 75)
     """
     check_outputs([output], [picture], force)
-    from hi3_nb.distortions import parse_attack
-    parse_attack(name) # before anything is read
+    from hi3_nb import distortions, messengers
+    distortions.parse_attack(name := messengers.sent_by(name)) # before anything is read
     im = read_picture(picture, notes := [])
     write_files({output: (data := attack_file(im, name, output, seed, quality, notes))})
     after = picture_of(data)
-    psnr = round(psnr_of(im, after), 2)
-    result = dict(attacked=str(output), attack=name, width=after.width, height=after.height, psnr=psnr)
+    result = dict(attacked=str(output), attack=name, width=after.width, height=after.height,
+                  psnr=(psnr := round(psnr_of(im, after), 2)))
     told = 'the same pixels as' if after.tobytes() == im.tobytes() else f'PSNR {psnr:.1f} dB to'
     answer(f'{output}: {told} {named(picture)}', result, notes, as_json, output == STREAM)
 

@@ -132,9 +132,10 @@ def _step(part): # 'jpeg70' -> ('jpeg', 70.0)
     kind = part.rstrip('0123456789.')
     if part == 'none': return part, math.nan
     if not (d := DISTORTIONS.get(kind)):
-        close = ''.join(f'; did you mean {k}?' for k in get_close_matches(kind, DISTORTIONS, 1))
+        close = ''.join(f'; did you mean {k}{part[len(kind):]}?' for k in get_close_matches(kind, DISTORTIONS, 1))
+        hint = '; several are joined by +' if ',' in part else close
         known = ', '.join(DISTORTIONS)
-        raise ValueError(f'{part or "+"}: no such attack{close}; there are {known}, each with a strength, and none')
+        raise ValueError(f'{part or "+"}: no such attack{hint}; there are {known}, each with a strength, and none')
     try: strength = float(part[len(kind):])
     except ValueError:
         raise ValueError(f'{part}: needs a strength: {kind}{d.low:g} to {kind}{d.high:g}') from None
@@ -146,7 +147,7 @@ def _step(part): # 'jpeg70' -> ('jpeg', 70.0)
 def parse_attack(name:str # 'jpeg70', 'scale0.5+jpeg70', ...
                 )->list[tuple[str, float]]: # (kind, strength) of each step; strength of 'none': not a number
     "The steps of a named attack. Raises ValueError, naming the step, where it or its strength does not exist."
-    return [_step(part) for part in name.split('+')]
+    return [_step(part.strip()) for part in name.split('+')]
 
 # %% ../nbs/04_distortions.ipynb #5d1f7c20
 def real_attack(im:Image.Image, # 8-bit RGB

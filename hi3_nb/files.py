@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'LOSSY', 'QUALITY', 'ALPHA', 'SIDES', 'STREAM', 'format_of', 'check_fits', 'encode', 'check_existing',
-           'check_folder', 'check_outputs', 'write_files', 'made_folder', 'quiet', 'source', 'picture_of',
-           'read_picture', 'marked_file', 'attack_file', 'evaluate_folder']
+           'check_folder', 'check_inputs', 'check_outputs', 'write_files', 'made_folder', 'quiet', 'source',
+           'picture_of', 'read_picture', 'marked_file', 'attack_file', 'evaluate_folder']
 
 # %% ../nbs/22_files.ipynb #4d0afb1a
 import contextlib
@@ -76,12 +76,17 @@ def check_folder(path:Path):
     raise OSError(number, os.strerror(number), str(path))
 
 # %% ../nbs/22_files.ipynb #d4761353
+def check_inputs(paths:list[Path]):
+    "Raise `FileNotFoundError` for the first that is missing."
+    for path in paths:
+        if path == STREAM or path.exists(): continue
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
 def check_outputs(paths:list[Path], inputs:list[Path], force:bool,
                   new_folder:bool=False): # the folder of the outputs will be made
     """Raise before the work begins if an input is missing, or if an output has no known extension, has no folder or one
     that cannot be written, would replace an input, or exists (`force`: it may exist)."""
-    for i in inputs:
-        if i != STREAM and not i.exists(): raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(i))
+    check_inputs(inputs)
     for path in set(paths) - {STREAM}:
         if not path.is_dir():
             format_of(path)

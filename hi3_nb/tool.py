@@ -89,7 +89,7 @@ def judged(found:revealing.Revealed, passwords:int=0)->Found: # how many were gi
     if found.what in ('picture', 'fine', 'file'): return Found(found)
     another = 'another' if passwords else 'a'
     if found.what == 'locked': raise NeedsPassword(f'what is hidden in this picture needs {another} password')
-    thumb = '; small pictures of it came through' if found.pictures else ''
+    thumb = '; a very blurred version came through' if found.pictures else ''
     raise TooDamaged(f'something is hidden in this picture, but it is too damaged{thumb}', found.pictures)
 
 def reveal(marked:object, # a path, bytes, a Pillow image, an array or a tensor; or a list of them

@@ -33,7 +33,7 @@ def cover_notes(path:Path, cover:Image.Image)->list[str]:
     notes, grey = [], coded.HEADROOM
     if revealing.is_marked(cover): notes += ['something is hidden in it already; that will be lost']
     if coded.with_headroom(cover) is not cover:
-        notes += [f'its white becomes {255 - grey} of 255, and its black {grey}, to leave room for the mark']
+        notes += [f'its white becomes {255 - grey} of 255, and its black {grey}; on flat colours the mark can be seen']
     return [f'{named(path)}: {n}' for n in notes]
 
 # %% ../nbs/22_tool_files.ipynb #a1c04e13
@@ -44,7 +44,7 @@ def read_hidden(paths:list[Path]|Path, notes:list[str])->'list[Image.Image] | Fi
     return tool.as_file(source(STREAM).read() if paths == STREAM else paths)
 
 # %% ../nbs/22_tool_files.ipynb #d7030348
-COARSE = 22. # dB: below it a secret shows its main shapes only
+COARSE = 24. # dB: below it a secret shows its main shapes only
 
 def comes_back(data:bytes, output:Path, quality:int|None, # the file, where it goes, and how it was saved
                paths:list[Path]|Path, hidden:'list[Image.Image] | File', passwords:list[str], notes:list[str])->dict:
@@ -52,7 +52,8 @@ def comes_back(data:bytes, output:Path, quality:int|None, # the file, where it g
     from hi3_nb import revealing
     found = revealing.reveal(picture_of(data, stored=True), None, passwords)
     if found.what not in revealing.READ[1:]:
-        raise ValueError(f'{output}: this quality destroys what is hidden; try a higher --quality, or .png')
+        what = 'this quality destroys what is hidden'
+        raise ValueError(f'{output}: {what}; try a higher --quality, .png, or --promise sturdy')
     if format_of(output) in LOSSY:
         used = f'quality {quality or QUALITY} has used {found.used:.0%} of the error correction'
         notes.append(f'{output}: {used}; .png would leave more')
@@ -95,7 +96,8 @@ def hide_and_tell(output:Path, cover:Path, secrets:list[Path]|Path, promise:str,
     begin = time.time()
     found = hide_into(output, cover, secrets, promise, notes, quality, passwords, check)
     result = dict(marked=str(output), **found, promise=promise, seconds=round(time.time() - begin, 2))
-    lines = ['{marked}: {width}x{height}, PSNR {psnr:.1f} dB'.format(**result) + '; not written'*check]
+    shown = 'standard output' if output == STREAM else output
+    lines = ['{}: {width}x{height}, PSNR {psnr:.1f} dB'.format(shown, **result) + '; not written'*check]
     lines += ['{secret} comes back at {width}x{height}, PSNR {psnr:.1f} dB'.format(**s) for s in found['secrets']]
     return '\n'.join([*lines, table(found['comes_back'])] if check else lines), result
 
@@ -104,8 +106,8 @@ def cover_info(path:Path, promise:str, notes:list[str])->tuple[str, dict]: # to 
     from hi3_nb.checks import carries
     picture = read_picture(path, notes)
     found = dict(width=picture.width, height=picture.height, **carries(picture, promise))
-    told = '{width}x{height}, carries about {bytes:,} bytes (promise {promise}), marked at {0}x{1}; {2} is hidden in it'
     hidden = found['hidden'] and ('something, under a password,' if found['password'] else 'something')
+    told = '{width}x{height}; {2} is hidden in it; carries about {bytes:,} bytes (promise {promise}), marked at {0}x{1}'
     text = told.format(*found['marked_at'], hidden or 'nothing', promise=promise, **found)
     return f'{named(path)}: {text}', dict(picture=str(path), promise=promise, **found)
 
@@ -166,7 +168,7 @@ def at(found:'Found')->dict:
 def recovered(found:'Found')->str:
     "The same in words."
     turned = ', turned or mirrored since' if found.turned else ''
-    seen = f', {found.seen:.0%} of it there' if found.seen < 1 else ''
+    seen = f', about {found.seen:.0%} of it there' if found.seen < 1 else ''
     return 'recovered; marked at {}x{}{}{}; {:.0%} of the error correction used'.format(
         *found.size, turned, seen, found.used)
 

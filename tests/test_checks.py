@@ -49,7 +49,7 @@ def test_check_writes_nothing_and_tells_what_survives(run):
 
 def test_info_of_a_picture(run):
     code, out, err = run('info', 'cover.png')
-    assert code == 0 and out.startswith('cover.png: 320x240, carries about ') and 'nothing is hidden' in out and not err
+    assert code == 0 and out.startswith('cover.png: 320x240; nothing is hidden in it; carries about ') and not err
     assert run('hide', 'cover.png', 'secret.png', '-o', 'marked.png')[0] == 0
     found = json.loads(run('info', 'marked.png', '--for', 'telegram', '--json')[1])
     assert found['hidden'] and found['bytes'] > 100 and found['marked_at'] == [320, 240]
@@ -108,7 +108,9 @@ def test_info_tells_of_a_password_and_the_size_that_reveal_names(run, monkeypatc
     ('hide cover.png secret.png --file words.txt -o a.png', 'not both'),
     ('hide cover.png secret.png -o no/a.png', 'no: there is no such folder'),
     ('attack cover.png jpeg -o a.png', 'jpeg: needs a strength: jpeg1 to jpeg100'),
-    ('attack cover.png jepg70 -o a.png', 'did you mean jpeg?'), ('attack cover.png webp80+ -o a.png', '+: no such')])
+    ('attack cover.png jepg70 -o a.png', 'did you mean jpeg70?'), ('attack cover.png webp80+ -o a.png', '+: no such'),
+    ('attack cover.png jpeg70,blur1 -o a.png', 'joined by +'),
+    ('hide cover.png no.png -o a.png --password', 'no.png: No such')])
 def test_mistakes_are_named(words, says, run, monkeypatch):
     Path('words.txt').write_text('no picture')
     before = {p.name for p in Path().iterdir()}
@@ -123,4 +125,6 @@ def test_names_may_be_capitals_and_folders_take_one_cover(run):
     assert run('hide', 'cover.png', 'secret.png', '-o', 'marked', '--for', 'Telegram')[0] == 0
     code, out, _ = run('reveal', 'marked', '-o', 'found', '--json', '--no-search')
     assert code == 0 and [p['picture'] for p in json.loads(out)['pictures']] == ['marked/cover.png']
+    sent = run('attack', 'cover.png', 'telegram', '-o', 'sent.png', '--json')[1]
+    assert json.loads(sent)['attack'] == 'fit1280+jpeg87'
     assert 'the same pixels' in run('compare', 'cover.png', 'cover.png')[1]

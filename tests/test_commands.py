@@ -191,7 +191,7 @@ def test_bad_weights(fails):
 @pytest.mark.parametrize('words, says', [
     ('hide cover.png secret.png -o new.jpg --quality 101', 'quality'),
     ('hide cover.png secret.png -o new.png --promise firm', 'there are light'),
-    ('hide cover.png -o new.png', 'SECRET'), ('hide cover.png secret.png', 'name the marked picture'),
+    ('hide cover.png -o new.png', 'one to four pictures'), ('hide cover.png secret.png', 'name the marked picture'),
     ('attack cover.png squeeze5 -o new.png', 'no such attack'),
     ('attack cover.png jpeg500 -o new.png', 'between 1 and 100'),
     ('attack cover.png scale1000 -o new.png', 'between'),
