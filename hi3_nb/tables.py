@@ -188,5 +188,5 @@ def conclusion(ours:dict, channel:dict, # records of the paper's networks and of
             '**What its parts are worth.** Time brought more than any of them: leaving one out changes what comes back '
             f'after JPEG 70, at an equal mark and after {steps:,} steps each, by little ({_worth(variants, name)}). '
             f'**What lies beyond it.** The coded channel, at a fainter mark ({faint}), brings back '
-            f'{" to ".join(f"{k:.1f}" for k in sorted(kept))} dB after JPEG 70, at half size and after blur alike: '
+            f'{" to ".join(f"{k:.1f}" for k in sorted(kept))} dB after JPEG 70, at half size and after blur: '
             'what was promised brings back the same picture each time, what was not may bring back a thumbnail.')
