@@ -56,6 +56,11 @@ def by_quality(s:dict # one set of a record
     return {q: found[f'jpeg{q}']['psnr'] for q in QUALITIES if f'jpeg{q}' in found}
 
 # %% ../nbs/30_standing.ipynb #12a50804
+def _beside(place, places): # where a label goes: to the left, if another line is near on the right
+    crowded = any(0 < p - place < 1 for p in places)
+    return dict(xytext=(-6, -3), ha='right') if crowded else dict(xytext=(6, -3))
+
+# %% ../nbs/30_standing.ipynb #d4785674
 def standing_figure(evaluations:dict[str, dict], # method -> record
                     name:str='val2014')->Figure: # set
     "Recovered against marked PSNR after JPEG: published points hollow, ours by quality."
@@ -69,6 +74,7 @@ def standing_figure(evaluations:dict[str, dict], # method -> record
         label = f'{p.method}, {number[1] if number else "quality?"}' + ' simulated' * ('simulated' in p.jpeg)
         ax.annotate(label, (p.marked or edge, p.secret), (6, -3),
                     textcoords='offset points', fontsize=8, color='dimgrey')
+    places = [r['sets'][name]['marked']['psnr'] for r in evaluations.values()]
     for method, r in evaluations.items():
         (title, colour), s = look(method), r['sets'][name]
         found = by_quality(s)
@@ -77,7 +83,8 @@ def standing_figure(evaluations:dict[str, dict], # method -> record
         for q, dB in found.items(): alike.setdefault(round(2*dB), []).append((str(q), dB))
         for same in alike.values():
             text, at = ', '.join(q for q, _ in same), mean(dB for _, dB in same)
-            ax.annotate(text, (s['marked']['psnr'], at), (6, -3), textcoords='offset points', fontsize=8, color=colour)
+            ax.annotate(text, (s['marked']['psnr'], at), textcoords='offset points', fontsize=8, color=colour,
+                        **_beside(s['marked']['psnr'], places))
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
 
