@@ -76,15 +76,14 @@ def standing_figure(evaluations:dict[str, dict], # method -> record
                     textcoords='offset points', fontsize=8, color='dimgrey')
     places = [r['sets'][name]['marked']['psnr'] for r in evaluations.values()]
     for method, r in evaluations.items():
-        (title, colour), s = look(method), r['sets'][name]
-        found = by_quality(s)
-        ax.plot([s['marked']['psnr']]*len(found), list(found.values()), 'o-', color=colour, label=title)
+        (title, colour), place, found = look(method), r['sets'][name]['marked']['psnr'], by_quality(r['sets'][name])
+        ax.plot([place]*len(found), list(found.values()), 'o-', color=colour, label=title)
         alike = {} # where one picture comes back, whatever the quality
         for q, dB in found.items(): alike.setdefault(round(2*dB), []).append((str(q), dB))
         for same in alike.values():
             text, at = ', '.join(q for q, _ in same), mean(dB for _, dB in same)
-            ax.annotate(text, (s['marked']['psnr'], at), textcoords='offset points', fontsize=8, color=colour,
-                        **_beside(s['marked']['psnr'], places))
+            ax.annotate(text, (place, at), textcoords='offset points', fontsize=8, color=colour,
+                        **_beside(place, places))
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
 
