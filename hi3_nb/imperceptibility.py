@@ -60,7 +60,7 @@ class Held(Objective):
     def update(self, step:int, marked_psnr:float):
         "Move the multiplier after a step whose marked images had this PSNR, in dB."
         gap = min(3., max(-3., self.target(step) - marked_psnr)) # one odd batch must not throw it
-        self.multiplier = min(100., max(.001, self.multiplier * math.exp(self.c.rate * gap)))
+        self.multiplier = min(100., max(.1, self.multiplier * math.exp(self.c.rate * gap)))
 
     def state(self)->dict[str, float]:
         "The multiplier."
