@@ -224,6 +224,7 @@ class Sender:
         return closed_overhead(count) + 5*count if self.lock else overhead(count)
 
     def _fit(self, pictures, k, speed=6): return compress(pictures, k//8 - 4 - self._overhead(), speed)
+
     def _thumbnail(self, marked):
         beyond = self.promise.attacks(self.cover.size, thumbnail=True)
         info = self.through(self.layout.thumbnail, marked, beyond).sum(1).min()
@@ -284,10 +285,9 @@ def finished(sender:Sender)->tuple[Image.Image, dict]: # the marked picture, and
     "What a sender makes of its cover."
     sender.prepare()
     try: return sender.send()
-    except _Unread:
-        sender.frame.bold = True
-        sender.prepare()
-        return sender.send()
+    except _Unread: sender.frame.bold = True
+    sender.prepare()
+    return sender.send()
 
 @threadpool_limits.wrap(limits=1, user_api='blas') # the attacks are in threads; their algebra is not to be, too
 def hide(cover:Image.Image, secrets:Sequence[Image.Image], # 8-bit RGB; one to four

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UPRIGHT', 'WIDE', 'Box', 'SMALL', 'LARGE', 'WINDOW', 'FINER', 'QUICK', 'COARSER', 'SMALLEST', 'BLOCK', 'OCTAVE',
-           'turning', 'waves', 'correlate', 'scales', 'readable', 'slopes', 'Windows', 'Grid', 'look']
+           'turning', 'coherence', 'waves', 'correlate', 'scales', 'readable', 'slopes', 'Windows', 'Grid', 'look']
 
 # %% ../nbs/16_looking.ipynb #9f0c0004
 from collections.abc import Iterator
@@ -38,10 +38,14 @@ def _patterns(): # of pilots, which are on every fourth diagonal: places of each
 _AT, _PATTERNS = _patterns()
 WIDE = 8*PATTERN # pixels of a pattern
 
+def coherence(slope:np.ndarray, step:float)->np.ndarray: # squared slopes, levels
+    "What a shift of up to half a pixel leaves of a pilot's wave: 1 in smooth places, 0 in busy ones."
+    return np.exp(slope * np.float32(-np.pi**2/24 / step**2))
+
 def waves(c:np.ndarray, slope:np.ndarray, step:float # (H, W), multiples of 8; its square; levels
          )->np.ndarray: # (2 steps, real and imaginary part and power, 64 pixels of a block, PATTERN*PATTERN)
     "The coefficients as weighted waves, all patterns added up; for this step and for the bold one, twice as long."
-    angle, weight = c * np.float32(np.pi/step), np.exp(slope * np.float32(-np.pi**2/24 / step**2))
+    angle, weight = c * np.float32(np.pi/step), coherence(slope, step)
     wave, found = np.empty((2, 3, *c.shape), np.float32), np.zeros((2, 3, WIDE, WIDE), np.float32)
     real, imaginary = np.cos(angle), np.sin(angle)
     for bold in 1, 0:
@@ -88,7 +92,7 @@ def readable(grey:Grey, scale:float)->np.ndarray: # (rows + 1, columns + 1) of p
     c = everywhere(y)
     H, W = ((s - 1) // BLOCK * BLOCK for s in c.shape)
     s = slopes(c, H, W)
-    weight = np.exp(s * np.float32(-np.pi**2/24 / FIXED_STEPS[-1]**2)) * (s > 1e-4)
+    weight = coherence(s, FIXED_STEPS[-1]) * (s > 1e-4)
     means = weight.reshape(H // BLOCK, BLOCK, W // BLOCK, BLOCK).mean((1, 3))
     return np.pad(means.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 

@@ -101,25 +101,6 @@ def test_info_tells_of_a_password_and_the_size_that_reveal_names(run, monkeypatc
     assert f'marked at {at[0]}x{at[1]}' in out
 
 
-@pytest.mark.parametrize('words, says', [
-    ('info missing.jpg', 'missing.jpg: No such file'), ('info .', '.: Is a directory'), ('info - ', 'standard input'),
-    ('info words.txt', 'words.txt: not an image'), ('info cover.png --for x --promise light', 'one of them'),
-    ('info cover.png --for pigeon', 'no such messenger'), ('hide no.png secret.png -o cover.png', 'no.png: No such'),
-    ('hide cover.png secret.png --file words.txt -o a.png', 'not both'),
-    ('hide cover.png secret.png -o no/a.png', 'no: there is no such folder'),
-    ('attack cover.png jpeg -o a.png', 'jpeg: needs a strength: jpeg1 to jpeg100'),
-    ('attack cover.png jepg70 -o a.png', 'did you mean jpeg70?'), ('attack cover.png webp80+ -o a.png', '+: no such'),
-    ('attack cover.png jpeg70,blur1 -o a.png', 'joined by +'),
-    ('hide cover.png no.png -o a.png --password', 'no.png: No such')])
-def test_mistakes_are_named(words, says, run, monkeypatch):
-    Path('words.txt').write_text('no picture')
-    before = {p.name for p in Path().iterdir()}
-    monkeypatch.setattr('sys.stdin', open('words.txt'))
-    code, out, err = run(*words.split())
-    assert code == 2 and not out and says in err and err.count('\n') == 1, err
-    assert {p.name for p in Path().iterdir()} == before
-
-
 def test_names_may_be_capitals_and_folders_take_one_cover(run):
     os.mkdir('marked')
     assert run('hide', 'cover.png', 'secret.png', '-o', 'marked', '--for', 'Telegram')[0] == 0

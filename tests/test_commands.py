@@ -208,10 +208,20 @@ def test_bad_weights(fails):
     ('measure --weights p1 --params missing.yaml -o new.json', 'missing.yaml'),
     ('measure --weights p1 --params good.yaml -o new.json', 'data/prepared/train.npy: no such array'),
     ('measure --weights p1 --params good.yaml -o new.json --set evaluate.pairs=0', 'evaluate.pairs'),
+    ('info missing.jpg', 'missing.jpg: No such file'), ('info .', '.: Is a directory'), ('info -', 'standard input'),
+    ('info bad.yaml', 'bad.yaml: not an image'), ('info cover.png --for x --promise light', 'one of them'),
+    ('info cover.png --for pigeon', 'no such messenger'), ('hide no.png secret.png -o cover.png', 'no.png: No such'),
+    ('hide cover.png secret.png --file bad.yaml -o a.png', 'not both'),
+    ('hide cover.png secret.png -o no/a.png', 'no: there is no such folder'),
+    ('attack cover.png jpeg -o a.png', 'jpeg: needs a strength: jpeg1 to jpeg100'),
+    ('attack cover.png jepg70 -o a.png', 'did you mean jpeg70?'), ('attack cover.png webp80+ -o a.png', '+: no such'),
+    ('attack cover.png jpeg70,blur1 -o a.png', 'joined by +'),
+    ('hide cover.png no.png -o a.png --password', 'no.png: No such'),
     ('show', 'show')])
-def test_bad_options(words, says, fails):
+def test_bad_options(words, says, fails, monkeypatch):
     Path('bad.yaml').write_text('train: {learning_rate: 1}\nprepare: {sets: {train: {}}}\n')
     Path('good.yaml').write_text('train: {}\nprepare: {sets: {train: {}}}\nevaluate: {sets: [train]}\n')
+    monkeypatch.setattr('sys.stdin', open('bad.yaml')) # no picture
     fails(*words.split(), says=says)
 
 
