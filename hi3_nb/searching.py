@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from .looking import FINER, QUICK, WINDOW, Box, Grid, Windows, look, scales, turning
+from .looking import FINER, QUICK, SMALLEST, WINDOW, Box, Grid, Windows, look, scales, turning
 from .qim import ACROSS, PATTERN, SIZES, SYNC, size_pattern, sync_pattern
 from .receiver import FOUND, INNER, Grey, cosines, of_blocks, score, turned
 
@@ -136,7 +136,7 @@ def extent(grey:Grey, g:Grid, box:Box)->tuple[int, int, int, int]: # top, left, 
     top, left, bottom, right = visible(found)
     return row + top, column + left, row + bottom, column + right
 
-LEAST = 4 # blocks, across and down: less tells nothing
+LEAST = SMALLEST // 8 # blocks, across and down: stripes and lines of text look like pilots in less
 
 def fine(grey:Grey, g:Grid, window:Box)->Grid:
     "The grid, fitted to a window, and then to ever larger parts, up to all that is there."
