@@ -24,7 +24,7 @@ from .evaluation import PAPER, attack_title, example_figure, figures_of, recover
 from .hi3 import HI3, Method
 from .images import example, psnr, quantise, show_images
 from .networks import NetworkConfig, PatchGAN, parameters
-from .tables import LOOKS, OURS, PUBLISHED, QIM, look, titled
+from .tables import LOOKS, OURS, PUBLISHED, QIM, look, split_seed, titled
 
 # %% ../nbs/30_figures.ipynb #c007
 SHADES = dict(marked='black', none='#004488', jpeg70='#BB5566', **{'scale0.5': '#DDAA33'})
@@ -62,9 +62,11 @@ def variants_figure(folder:str|Path, # of folders, each with a curve.csv
     "What variants of one training brought back of photographs held back, after each attack, while they learned."
     fig, axes = plt.subplots(1, len(attacks), figsize=(9, 2.9), sharey=True, layout='constrained')
     for ax in axes: ax.set_prop_cycle(color=['#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7'])
-    for path in sorted(Path(folder).glob('*/curve.csv')):
-        c = read_curve(path)
-        for ax, a in zip(axes, attacks): ax.plot(c['step'], c[a], label=path.parent.name.replace('_', ' '))
+    for path in sorted(Path(folder).glob('*/curve.csv')): # a further seed follows its first, thin and in its colour
+        c, (name, seed) = read_curve(path), split_seed(path.parent.name)
+        for ax, a in zip(axes, attacks):
+            style = dict(color=ax.lines[-1].get_color(), lw=.6) if seed else dict(label=name.replace('_', ' '))
+            ax.plot(c['step'], c[a], **style)
     for ax, a in zip(axes, attacks):
         ax.set_title(attack_title(a), fontsize=9)
         ax.xaxis.set_major_formatter('{x:,.0f}')

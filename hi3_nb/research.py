@@ -76,7 +76,7 @@ def train_command(params:ParamsFile=Path('params.yaml'), data:Prepared=Path('dat
                   out:Annotated[Path, option(metavar='DIR', help=(
                       'Folder for checkpoint, curve and weights; an existing checkpoint is resumed.'))]='runs/train',
                   variant:Annotated[str | None, option(metavar='NAME', help=(
-                      'Train this variant of the sections ablate, baselines and groups, not the section train.'))]=None,
+                      'Train this variant of ablate, baselines, groups or restore, not the section train.'))]=None,
                   changes:Changes=None):
     """Train networks.
 

@@ -184,9 +184,12 @@ def frames(grey:Grey, g:Grid)->Iterator[tuple[tuple[int, int], Grid, tuple[int, 
     for found, (H, W) in sizes_by_score(c, top, left, g.step)[:2]:
         if found < FOUND: return
         for y, x in product(_beginnings(top, bottom, H // 8), _beginnings(left, right, W // 8)):
-            there = top - y, left - x, bottom - y, right - x
-            there = tuple(int(np.clip(v, 0, most)) for v, most in zip(there, (H // 8, W // 8)*2))
+            rows, columns = _snapped(top - y, bottom - y, H // 8), _snapped(left - x, right - x, W // 8)
+            there = rows[0], columns[0], rows[1], columns[1]
             yield (H, W), replace(g, x=g.x + 8*x*g.wide, y=g.y + 8*y*g.high), there
+
+def _snapped(first, last, blocks): # pilots are too rare for an edge to be known to the block
+    return (0 if first <= 2 else first), (blocks if last >= blocks - 2 else last)
 
 def _beginnings(first, last, blocks): # whole patterns from where all that is there lies in the frame, or nearly
     may = range(-PATTERN * (blocks // PATTERN + 2), last, PATTERN)

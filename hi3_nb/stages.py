@@ -26,7 +26,7 @@ from .weights import about_weights, load_model, weights_path
 # %% ../nbs/23_stages.ipynb #c012
 @dataclass
 class VariantsConfig:
-    "Stages ablate, baselines, groups (of several secrets): what all variants share, and what each changes in `train`."
+    "Stages ablate, baselines, groups, restore: what all variants share, and what each changes in `train`."
     common: dict[str, object] = field(default_factory=dict)
     variants: dict[str, dict] = field(default_factory=dict)
     pairs: int = 100
@@ -47,7 +47,7 @@ class FiguresConfig:
                                            ('china', 'flower', 'cat', 'rocket', 'coffee')) # for several secrets
     group_attacks: tuple[str, ...] = ('none', 'jpeg70', 'scale0.5', 'blur1')
 
-VARIED = 'ablate', 'baselines', 'groups' # sections of variants
+VARIED = 'ablate', 'baselines', 'groups', 'restore' # sections of variants
 
 # %% ../nbs/23_stages.ipynb #7e1c04ab
 @dataclass
@@ -71,6 +71,7 @@ class Params:
     ablate: VariantsConfig = field(default_factory=VariantsConfig)
     baselines: VariantsConfig = field(default_factory=VariantsConfig)
     groups: VariantsConfig = field(default_factory=VariantsConfig)
+    restore: VariantsConfig = field(default_factory=VariantsConfig)
     detect: DetectConfig = field(default_factory=DetectConfig)
     channel: ChannelConfig = field(default_factory=ChannelConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)

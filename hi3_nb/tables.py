@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'OURS', 'QIM', 'CHANNEL', 'LOOKS', 'look', 'titled', 'record', 'channel_record', 'records', 'by_method',
-           'read_evaluations', 'note', 'methods_table', 'compare_orders', 'ablation_table', 'groups_table',
-           'training_table', 'conclusion']
+           'split_seed', 'read_evaluations', 'note', 'methods_table', 'compare_orders', 'ablation_table',
+           'groups_table', 'training_table', 'conclusion']
 
 # %% ../nbs/30_tables.ipynb #df27e0cf
 import json
@@ -62,13 +62,16 @@ def by_method(secrets:int, name:str)->dict[str, dict]: # name: of a set
             QIM: column(record(f'n{secrets}'))}
 
 # %% ../nbs/30_tables.ipynb #5c03ad90
+def split_seed(name:str)->tuple[str, str]:
+    "A variant's name without its seed, and the seed where it has one: ('full', '1') of 'full_seed1'."
+    return re.fullmatch(r'(.*?)(?:_seed(\d+))?', name).groups('')
+
 def read_evaluations(folder:str|Path)->dict[str, list[dict]]:
     """What lies in <folder>/<name>/evaluate.json: for each name one record, and those of its further seeds.
     In the order of `LOOKS` and `PAPER`, then of the alphabet."""
     found, known = {}, [*LOOKS, *PAPER]
     for path in sorted(Path(folder).glob('*/evaluate.json')):
-        name = re.sub(r'_seed\d+$', '', path.parent.name)
-        found.setdefault(name, []).append(json.loads(path.read_text()))
+        found.setdefault(split_seed(path.parent.name)[0], []).append(json.loads(path.read_text()))
     return dict(sorted(found.items(), key=lambda x: known.index(x[0]) if x[0] in known else len(known)))
 
 def note(evaluations:Iterable[dict], name:str)->str:
