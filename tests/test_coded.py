@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from false_alarms import made
 from PIL import Image
 
 from hi3_nb.code import Code
@@ -156,6 +157,12 @@ def test_a_small_cover_is_found_on_a_page(scale, attack, colour):
     asked = []
     found = reveal(real_attack(page, attack, 9)[0], search=lambda: asked.append(1))
     assert asked and found.what == 'picture' and found.pictures[0].tobytes() == reveal(marked).pictures[0].tobytes()
+    assert found.seen == 1 # to its last row
+
+
+@pytest.mark.slow
+def test_what_repeats_itself_is_no_mark():
+    assert reveal(dict(made())['stripes 40'], search=lambda: None).what == 'nothing'
 
 
 @pytest.mark.parametrize('size', [(97, 97), (40, 900), (300, 200)])
