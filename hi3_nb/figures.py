@@ -24,7 +24,7 @@ from .evaluation import PAPER, attack_title, example_figure, figures_of, recover
 from .hi3 import HI3, Method
 from .images import example, psnr, quantise, show_images
 from .networks import NetworkConfig, PatchGAN, parameters
-from .tables import LOOKS, OURS, PUBLISHED, QIM, look, split_seed, titled
+from .tables import CHANNEL, LOOKS, OURS, PUBLISHED, QIM, look, split_seed
 
 # %% ../nbs/30_figures.ipynb #c007
 SHADES = dict(marked='black', none='#004488', jpeg70='#BB5566', **{'scale0.5': '#DDAA33'})
@@ -80,13 +80,10 @@ def _by_quality(s): # a set of a record -> (quality, PSNR), in order
     return sorted((int(k[4:]), v['psnr']) for k, v in found if re.fullmatch(r'jpeg\d+', k))
 
 # %% ../nbs/30_figures.ipynb #94cef45a
-def quality_figure(evaluations:dict[str, dict|None], # method -> record; None: in training
+def quality_figure(evaluations:dict[str, dict], # method -> record
                    sets:int=1)->Figure: # how many of the sets, each with a line style of its own
     "Recovered secrets against the quality of the JPEG that the marked picture went through."
     measured, (fig, ax) = {}, _axes(ylabel='recovered secret, PSNR in dB')
-    for method in (m for m, r in evaluations.items() if not r):
-        ax.plot([], [], marker='o', ms=4, color=look(method)[1], label=titled(method, None))
-    evaluations = {m: r for m, r in evaluations.items() if r}
     for method, r in evaluations.items():
         for (name, s), style in zip(list(r['sets'].items())[:sets], ('-', '--', '-.')):
             if not (points := _by_quality(s)): continue
@@ -103,22 +100,20 @@ def quality_figure(evaluations:dict[str, dict|None], # method -> record; None: i
     return fig
 
 # %% ../nbs/30_figures.ipynb #c012
-def payload_figure(ours:dict[int, dict], qim:dict[int, dict], # number of secrets -> record
+def payload_figure(ours:dict[int, dict], channel:dict[int, dict], qim:dict[int, dict], # number of secrets -> record
                    attacks:tuple[str, ...]=('none', 'jpeg70', 'scale0.5'))->Figure:
     "Recovered secrets against payload: hollow marks published, filled ones measured."
     fig, ax = _axes(xlabel='payload, bits per pixel of the cover', ylabel='recovered secrets, PSNR in dB')
     figures = lambda records: {n: figures_of(r, next(iter(r['sets']))) for n, r in sorted(records.items())}
     published = {n: v for n, v in PAPER.items() if isinstance(n, int)}
-    sources = {OURS: (figures(ours), dict(ls=':')), QIM: (figures(qim), dict(ls='-')),
-               PUBLISHED: (published, dict(ls='--', mfc='white'))}
+    sources = {OURS: (figures(ours), dict(ls=':')), CHANNEL: (figures(channel), dict(ls='-.')),
+               QIM: (figures(qim), dict(ls='-')), PUBLISHED: (published, dict(ls='--', mfc='white'))}
     for source, (found, style) in sources.items():
         for a, mark in zip(attacks, 'os^'):
             points = [(24*n, f[a][0]) for n, f in found.items() if a in f]
             label = f'{source}, {attack_title(a)}'
             if points:
                 ax.plot(*zip(*points), color=SHADES[a], marker=mark, ms=7, label=label, **style)
-    if missing := [str(n) for n in published if n not in ours]:
-        ax.plot([], [], color='grey', ls=':', label=f'{titled("hi3", None)}: N = {", ".join(missing)}')
     ax.set_xticks([24*n for n in range(1, 5)], [f'{24*n}\nN = {n}' for n in range(1, 5)])
     fig.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=9)
     return fig
