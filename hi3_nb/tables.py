@@ -173,6 +173,10 @@ def _worth(variants, name, attack): # variant -> records: by how many dB leaving
     changes = sorted((v - found['full'], k.replace('_', ' ')) for k, v in found.items() if k != 'full')
     return ' to '.join(f'{by:+.1f} dB ({part})' for by, part in (changes[0], changes[-1]))
 
+def _spread(variants, name, attack): # by how many dB two seeds of one variant differ, at most
+    found = [[r['sets'][name]['attacks'][attack]['psnr'] for r in rs] for rs in variants.values()]
+    return f'{max(max(f) - min(f) for f in found):.1f}'
+
 # %% ../nbs/30_tables.ipynb #7c0a1e04
 def conclusion(ours:dict, channel:dict, # records of the paper's networks and of the coded channel, one secret
                variants:dict[str, list[dict]], # records of the networks with one part left out, and of the full ones
@@ -189,7 +193,9 @@ def conclusion(ours:dict, channel:dict, # records of the paper's networks and of
             f'{dB["blur1"]} after blur, through real codecs; {_reached(s.get("reach", {}))}. '
             f'**What its parts are worth.** With one left out, at an equal mark and after {steps:,} steps each, what '
             f'comes back changes by {_worth(variants, name, "jpeg70")} after JPEG 70, by '
-            f'{_worth(variants, name, "scale0.5")} at half size, and by {_worth(variants, name, "blur1")} after blur. '
+            f'{_worth(variants, name, "scale0.5")} at half size, and by {_worth(variants, name, "blur1")} after blur; '
+            f'two seeds of one variant differ there by up to {_spread(variants, name, "jpeg70")}, '
+            f'{_spread(variants, name, "scale0.5")} and {_spread(variants, name, "blur1")} dB. '
             f'**What lies beyond it.** The coded channel, at a fainter mark ({faint}), brings back '
             f'{" to ".join(f"{k:.1f}" for k in sorted(kept))} dB after JPEG 70, at half size and after blur: '
             'what was promised brings back the same picture each time, what was not may bring back a thumbnail.')
