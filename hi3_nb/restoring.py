@@ -25,8 +25,7 @@ def as_revealed(picture:Image.Image, seed:int)->Image.Image:
     "A picture as the channel would bring it back, from a number of bytes that is drawn by lot."
     r = np.random.default_rng(seed)
     share, quality = (31 if r.random() < .5 else int(r.integers(12, 31))), int(45 * r.random()**2)
-    size = Secret(picture.size, share, b'').coded()
-    small = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+    small = picture.resize(Secret(picture.size, share, b'').coded(), Image.Resampling.LANCZOS)
     return Secret(picture.size, share, avif(small, quality)).image()
 
 # %% ../nbs/17_restoring.ipynb #7e570007
