@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'Outputs', 'Method', 'find_method', 'import_method', 'HI3', 'save_model', 'load_state', 'read_state',
-           'read_header']
+           'read_header', 'grown']
 
 # %% ../nbs/06_hi3.ipynb #9fe1692f
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +94,10 @@ class Method(nn.Module):
         "What the method adds to the loss, already weighted."
         return {}
 
+    def start_from(self, state:dict[str, torch.Tensor], source:str|Path=''):
+        "Begin with weights that were trained before. Raises ValueError, naming the first that does not fit."
+        load_state(self, state, source)
+
     def discriminators(self)->tuple[nn.Module, nn.Module]:
         "Of marked images and of recovered secrets, where `loss.adversarial` asks for them."
         return PatchGAN(), PatchGAN()
@@ -146,6 +151,10 @@ class HI3(Method):
         if self.D is None: return self.reveal(attacked - .5) # without progressive recovery
         return self.reveal(self.D(attacked, first=True)[0])
 
+    def start_from(self, state, source=''):
+        "Those of as many secrets, or of fewer, whose branches are taken over."
+        super().start_from(grown(state, self.config.secrets), source)
+
     def forward(self, cover, secrets, attack):
         "E, the attack layer, D and R, one after the other (figure 1a)."
         if self.D is None: return super().forward(cover, secrets, attack)
@@ -184,3 +193,18 @@ def read_header(path:str|Path)->dict:
         with safe_open(path, 'pt') as f: meta = f.metadata() or {}
         return {k: json.loads(meta[k]) for k in sorted(meta)} # safetensors has no order of its own
     except (SafetensorError, ValueError) as e: raise ValueError(f'{path}: not a file of weights ({e})') from None
+
+# %% ../nbs/06_hi3.ipynb #c038g
+def grown(state:dict[str, torch.Tensor], secrets:int)->dict[str, torch.Tensor]:
+    "The weights of an HI3 for fewer secrets as the beginning of one for so many; others as they are."
+    state, had = dict(state), len({k.split('.')[2] for k in state if k.startswith('R.decoders.')})
+    for n, (part, last) in product(range(1, secrets - had + 1), (('E.encoders', had), ('R.decoders', had - 1))):
+        copied = {k: v for k, v in state.items() if k.startswith(f'{part}.{last}.')}
+        state |= {k.replace(f'{part}.{last}.', f'{part}.{last + n}.'): v for k, v in copied.items()}
+    for k in [k for k in state if k.startswith('E.decoders.0.join') and k.endswith('weight')]:
+        w = state[k]
+        width, seen = len(w), len(w)*(had + 1)  # all encoders' features, then those of the level below
+        new = [w[:, width*had:seen].roll(width*n // (secrets - had + 1), 0) for n in range(1, secrets - had + 1)]
+        state[k] = torch.cat([w[:, :seen], *new, w[:, seen:]], 1)
+    return state
+

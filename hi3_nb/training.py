@@ -81,7 +81,7 @@ class Trainer:
         if c.batch % processes: raise ConfigError(f'train.batch: {c.batch} cannot be shared by {processes} processes')
 
     def _start_from(self, path):
-        load_state(self.raw, read_state(path), path)
+        self.raw.start_from(read_state(path), path)
         about = read_header(path).get('about', {})
         self.phases = about.get('phases') or [{k: about[k] for k in PHASE if k in about}]
 
