@@ -88,12 +88,13 @@ def scales(size:tuple[int, int])->list[tuple[float, bool]]: # W, H of a received
 # %% ../nbs/16_looking.ipynb #9f0c0006
 def readable(grey:Grey, scale:float)->np.ndarray: # (rows + 1, columns + 1) of places, sums from the corner on
     "How well pilots can be read at each place, at this scale: 1 in smooth places, 0 in busy and in blank ones."
-    y = np.asarray(grey.resize([max(2*BLOCK, round(s / scale)) for s in grey.size]), np.float32)
-    c = everywhere(y)
-    H, W = ((s - 1) // BLOCK * BLOCK for s in c.shape)
-    s = slopes(c, H, W)
-    weight = coherence(s, FIXED_STEPS[-1]) * (s > 1e-4)
-    means = weight.reshape(H // BLOCK, BLOCK, W // BLOCK, BLOCK).mean((1, 3))
+    y = np.asarray(grey.resize([max(2*BLOCK, round(s / scale)) for s in grey.size]))
+    H, W = ((s - 8) // BLOCK * BLOCK for s in y.shape)
+    def along(top): # one row of places after the other: floats of a large picture are large
+        s = slopes(everywhere(y[top:top + BLOCK + 8].astype(np.float32)), BLOCK, W)
+        weight = coherence(s, FIXED_STEPS[-1]) * (s > 1e-4)
+        return weight.reshape(BLOCK, W // BLOCK, BLOCK).mean((0, 2))
+    means = np.stack([along(top) for top in range(0, H, BLOCK)])
     return np.pad(means.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
 def slopes(c:np.ndarray, H:int, W:int)->np.ndarray: # (H, W)
