@@ -117,4 +117,5 @@ def leave_one_out(x:np.ndarray)->np.ndarray: # (members, groups) log p(0)/p(1) -
     for i in range(1, len(t)): # several times as fast as cumprod
         np.multiply(before[i-1], t[i-1], out=before[i])
         np.multiply(after[-i], t[-i], out=after[-i-1])
-    return 2*np.arctanh(np.clip(before * after, -.999999, .999999))
+    p = np.clip(before * after, -.999999, .999999)
+    return np.log((1 + p) / (1 - p)) # 2 arctanh, several times as fast
